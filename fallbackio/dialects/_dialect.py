@@ -1,0 +1,141 @@
+"""What a dialect is: two pure codecs, one for each end of the wire.
+
+A client side turns a `Request` into bytes and bytes into a `Reply` or `Delta`s; a server side does
+the opposite, so that the simulator needs no second implementation and a round trip is a test.
+Neither awaits, reads a clock or touches a socket.  Streams are objects that are fed bytes; they
+bound their own buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from fallbackio.endpoint import Endpoint
+from fallbackio.errors import AttemptError
+from fallbackio.model import Delta, Reply, Request
+
+__all__ = ["Client", "Dialect", "Server", "StreamReader", "StreamWriter"]
+
+
+class StreamReader(Protocol):
+    """One streamed answer on the client side: bytes in, deltas out.
+
+    Attributes:
+        finished: The answer came to its proper end (rule 7); what is fed later is ignored.
+    """
+
+    finished: bool
+
+    def feed(self, chunk: bytes) -> list[Delta]:
+        """The deltas that `chunk` completes; empty for keep-alives and role-only events.
+
+        Raises the `AttemptError` that an in-band error or a malformed event stands for; deltas of
+        the same chunk before it have then been kept back and are lost.
+        """
+        ...
+
+    def end(self) -> list[Delta]:
+        """The body has ended: the last deltas, or `BadAnswer` if the answer was not finished."""
+        ...
+
+
+class Client(Protocol):
+    """The client side of a dialect."""
+
+    def url(self, endpoint: Endpoint) -> str:
+        """Where requests of `endpoint` go; its `base_url` is set."""
+        ...
+
+    def headers(self, endpoint: Endpoint) -> dict[str, str]:
+        """Authentication, version and content type; computed once per endpoint."""
+        ...
+
+    def check(self, request: Request, endpoint: Endpoint) -> None:
+        """Raise `InvalidRequest` (`everywhere=False`) for a parameter that cannot be expressed.
+
+        Must be cheap: the coordinator calls it for every endpoint of a chain at the start of each
+        call, so that a chain that could not fall over says so before the outage.
+        """
+        ...
+
+    def encode(self, request: Request, endpoint: Endpoint) -> bytes:
+        """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""
+        ...
+
+    def decode(self, body: bytes) -> Reply:
+        """A plain answer; raises the `AttemptError` that garbage or an error inside a 200 stands for."""
+        ...
+
+    def reader(self) -> StreamReader:
+        """A reader for one streamed answer."""
+        ...
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> AttemptError:
+        """The error that a failing status stands for; never raises, whatever the body is.
+
+        `headers` is looked up without regard to case (a multidict's proxy).
+        """
+        ...
+
+
+class StreamWriter(Protocol):
+    """One streamed answer on the server side: what to say in, bytes out."""
+
+    def start(self) -> bytes:
+        """What opens an answer and shows nothing yet (role, message_start)."""
+        ...
+
+    def write(self, delta: Delta) -> bytes:
+        """A piece of the answer: text, reasoning, refusal or tool-call fragments; others are empty."""
+        ...
+
+    def ping(self) -> bytes:
+        """A keep-alive."""
+        ...
+
+    def error(self, error: AttemptError) -> bytes:
+        """An error in-band."""
+        ...
+
+    def malformed(self) -> bytes:
+        """An event that breaks the format, for simulated outages."""
+        ...
+
+    def finish(self, reply: Reply) -> bytes:
+        """The proper end: finish reason, usage, terminator."""
+        ...
+
+
+class Server(Protocol):
+    """The server side of a dialect."""
+
+    def read(self, body: bytes) -> Request:
+        """The request in OpenAI's terms, with `model` and `stream`; raises `InvalidRequest`."""
+        ...
+
+    def write(self, reply: Reply, request: Request) -> bytes:
+        """A plain answer."""
+        ...
+
+    def writer(self, reply: Reply, request: Request) -> StreamWriter:
+        """A writer for one streamed answer; `reply` gives id, model and the prompt's usage."""
+        ...
+
+    def failure(self, error: AttemptError) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers (Retry-After, request id) and body of an error answer."""
+        ...
+
+
+class Dialect(Protocol):
+    """A wire format.
+
+    Attributes:
+        name: What `Endpoint(dialect=…)` calls it.
+        path: Where its server side listens below a base URL, for example `"/v1/messages"`.
+    """
+
+    name: str
+    path: str
+    client: Client
+    server: Server

@@ -1,0 +1,534 @@
+"""Requests and answers, neutral to providers and shaped as OpenAI's chat completions.
+
+Everything here is a frozen value without I/O.  `to_dict` gives OpenAI's wire shape.  Two rules
+bite in practice: what a user or a provider says that we do not know is kept (`params`, `extra`)
+and passed on untouched, and progress means content, so a delta with only a role is not one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from attrs import Factory, field, frozen
+
+from fallbackio.errors import AttemptError, InvalidRequest
+
+__all__ = [
+    "Attempt",
+    "Choice",
+    "Delta",
+    "FunctionCall",
+    "Message",
+    "Outcome",
+    "Reply",
+    "Report",
+    "Request",
+    "ToolCall",
+    "ToolCallDelta",
+    "Usage",
+    "assemble",
+]
+
+Outcome = Literal["won", "failed", "cut", "skipped"]
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+# Names of OpenAI's clients that are no parameters of a chat completion, with what to use here.
+_NOT_PARAMETERS = {
+    "model": "the endpoints of the chain name their models",
+    "stream": "use chain.stream()",
+    "messages": "they are the first argument",
+}
+
+
+@frozen(kw_only=True)
+class Usage:
+    """Tokens of one answer, in OpenAI's meaning: prompt includes cached, completion includes reasoning.
+
+    Zeros where the provider reported nothing; `bool(usage)` tells the two apart.
+
+    Example:
+        >>> Usage(prompt_tokens=12, completion_tokens=30).total_tokens
+        42
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __bool__(self) -> bool:
+        return bool(self.prompt_tokens or self.completion_tokens)
+
+    def to_dict(self) -> dict[str, Any]:
+        """OpenAI's `usage` object."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.total_tokens,
+            "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
+        }
+
+
+@frozen
+class FunctionCall:
+    """What a tool call calls: a name, and its arguments as the model wrote them.
+
+    `arguments` is JSON text, which the model may have cut short or invented.
+
+    Example:
+        >>> FunctionCall("weather", '{"city": "Oslo"}').name
+        'weather'
+    """
+
+    name: str
+    arguments: str = field(repr=False)
+
+
+@frozen
+class ToolCall:
+    """One call of a tool that the model asks for.
+
+    Example:
+        >>> call = reply.tool_calls[0]
+        >>> call.id, call.name, json.loads(call.arguments)
+        ('call_1', 'weather', {'city': 'Oslo'})
+    """
+
+    id: str
+    function: FunctionCall
+    type: str = "function"
+
+    @property
+    def name(self) -> str:
+        return self.function.name
+
+    @property
+    def arguments(self) -> str:
+        return self.function.arguments
+
+    def to_dict(self) -> dict[str, Any]:
+        """OpenAI's `tool_calls[]` object."""
+        if self.type == "custom":
+            return {"id": self.id, "type": "custom", "custom": {"name": self.name, "input": self.arguments}}
+        return {
+            "id": self.id,
+            "type": self.type,
+            "function": {"name": self.name, "arguments": self.arguments},
+        }
+
+
+@frozen
+class Message:
+    """The assistant's turn in an answer; pass it back in `messages` to go on with the conversation.
+
+    Attributes:
+        content: The text, or `None` when the turn is only tool calls.
+        tool_calls: The tools it asks for.
+        refusal: The model's own refusal, where it gives one apart from its content.
+        reasoning: Visible reasoning, where the provider shows it.
+        extra: What else the provider said, untouched.
+
+    Example:
+        >>> history = [{"role": "user", "content": "Hello"}, reply.message]
+    """
+
+    content: str | None = field(default=None, repr=False)
+    tool_calls: tuple[ToolCall, ...] = ()
+    refusal: str | None = field(default=None, repr=False)
+    reasoning: str | None = field(default=None, repr=False)
+    extra: Mapping[str, Any] = field(factory=dict, repr=False)
+    role: str = "assistant"
+
+    def to_dict(self) -> dict[str, Any]:
+        """OpenAI's message object."""
+        wire: dict[str, Any] = {"role": self.role, "content": self.content, **self.extra}
+        if self.tool_calls:
+            wire["tool_calls"] = [call.to_dict() for call in self.tool_calls]
+        if self.refusal is not None:
+            wire["refusal"] = self.refusal
+        if self.reasoning is not None:
+            wire["reasoning_content"] = self.reasoning
+        return wire
+
+
+@frozen
+class Choice:
+    """One of the answers, `index` counting from 0.
+
+    Example:
+        >>> reply.choices[0].message.content
+        'Hello!'
+    """
+
+    message: Message
+    finish_reason: str = "stop"
+    index: int = 0
+    extra: Mapping[str, Any] = field(factory=dict, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """OpenAI's `choices[]` object."""
+        return {
+            "index": self.index,
+            "message": self.message.to_dict(),
+            "finish_reason": self.finish_reason,
+            **self.extra,
+        }
+
+
+@frozen(kw_only=True)
+class Attempt:
+    """One entry of the ledger: a request to one endpoint, or the decision not to send it.
+
+    Attributes:
+        endpoint: The endpoint's name.
+        vendor: Who runs it.
+        model: The model that was asked.
+        outcome: `"won"`, `"failed"`, `"cut"` (we stopped it) or `"skipped"` (never sent).
+        error: Why it failed or was skipped, else `None`.
+        status: HTTP status of the answer, or `None` where there was none.
+        started_s: Seconds from the call's start to the attempt's.
+        ttft_s: Seconds from the attempt's start to its first content, for streams.
+        duration_s: Seconds from the attempt's start to its end.
+        usage: Tokens it reported.
+        forced: It was sent although the endpoint's breaker is open, because nothing else was left.
+
+    Example:
+        >>> [(a.endpoint, a.outcome) for a in reply.report.attempts]
+        [('openai/gpt-4o', 'failed'), ('anthropic/claude-sonnet-4-5', 'won')]
+    """
+
+    endpoint: str
+    vendor: str
+    model: str
+    outcome: Outcome
+    error: AttemptError | None = None
+    status: int | None = None
+    started_s: float = 0.0
+    ttft_s: float | None = None
+    duration_s: float = 0.0
+    usage: Usage | None = None
+    forced: bool = False
+
+
+@frozen(kw_only=True)
+class Report:
+    """How a call went.
+
+    Attributes:
+        attempts: The ledger, in the order in which the attempts started.
+        duration_s: Seconds from the call's start to the answer's end.
+        ttft_s: Seconds from the call's start to the first content, for streams, else `None`.
+
+    Example:
+        >>> reply.report.endpoint, reply.report.fell_back
+        ('anthropic/claude-sonnet-4-5', True)
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    duration_s: float = 0.0
+    ttft_s: float | None = None
+
+    @property
+    def winner(self) -> Attempt | None:
+        """The attempt that answered."""
+        return next((a for a in reversed(self.attempts) if a.outcome == "won"), None)
+
+    @property
+    def endpoint(self) -> str:
+        """Name of the endpoint that answered, empty if none did."""
+        winner = self.winner
+        return winner.endpoint if winner is not None else ""
+
+    @property
+    def model(self) -> str:
+        """The model asked at the endpoint that answered; what it calls itself is `reply.model`."""
+        winner = self.winner
+        return winner.model if winner is not None else ""
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the call moved past its first choice."""
+        return any(a.endpoint != self.attempts[0].endpoint for a in self.attempts)
+
+    @property
+    def panicked(self) -> bool:
+        """Whether an endpoint was asked although its breaker is open, because none was left."""
+        return any(a.forced for a in self.attempts)
+
+
+NO_REPORT = Report()
+NO_USAGE = Usage()
+
+
+@frozen(kw_only=True)
+class Reply:
+    """A whole answer, shaped as OpenAI's chat completion.
+
+    Attributes:
+        id: The provider's id of the answer.
+        model: The model as the provider names it.
+        choices: The answers; one unless `n` asked for more.
+        usage: Tokens; zeros where the provider reported none.
+        created: Seconds since the Unix epoch.
+        report: Who answered, and what was tried.
+        extra: What else the provider said, untouched.
+
+    Example:
+        >>> reply = await chain.complete("Say hello.")
+        >>> reply.text, reply.finish_reason, reply.usage.total_tokens, reply.report.endpoint
+        ('Hello!', 'stop', 42, 'openai/gpt-4o')
+    """
+
+    id: str = ""
+    model: str = ""
+    choices: tuple[Choice, ...] = ()
+    usage: Usage = NO_USAGE
+    created: int = 0
+    report: Report = NO_REPORT
+    extra: Mapping[str, Any] = field(factory=dict, repr=False)
+
+    @property
+    def message(self) -> Message:
+        """The first choice's message."""
+        return self.choices[0].message
+
+    @property
+    def text(self) -> str:
+        """The first choice's text, empty when it is only tool calls."""
+        return self.message.content or ""
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The first choice's tool calls."""
+        return self.message.tool_calls
+
+    @property
+    def finish_reason(self) -> str:
+        """The first choice's: `stop`, `length`, `tool_calls`, `content_filter`, or the provider's own."""
+        return self.choices[0].finish_reason
+
+    def to_dict(self) -> dict[str, Any]:
+        """OpenAI's `chat.completion` object, without the report."""
+        return {
+            "id": self.id,
+            "object": "chat.completion",
+            "created": self.created,
+            "model": self.model,
+            "choices": [choice.to_dict() for choice in self.choices],
+            "usage": self.usage.to_dict(),
+            **self.extra,
+        }
+
+
+@frozen
+class ToolCallDelta:
+    """A fragment of a tool call: the first of an `index` brings id and name, later ones arguments.
+
+    Example:
+        >>> for part in delta.tool_calls:
+        ...     calls[part.index] = calls.get(part.index, "") + part.arguments
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = field(default="", repr=False)
+    type: str = "function"
+
+    def to_dict(self) -> dict[str, Any]:
+        """OpenAI's `delta.tool_calls[]` object."""
+        if self.id or self.name:
+            function = {"name": self.name, "arguments": self.arguments}
+            return {"index": self.index, "id": self.id, "type": self.type, "function": function}
+        return {"index": self.index, "function": {"arguments": self.arguments}}
+
+
+@frozen
+class Delta:
+    """A piece of a streamed answer.
+
+    Attributes:
+        text: A piece of text, often a token.
+        tool_calls: Pieces of tool calls.
+        finish_reason: Set on the piece that ends a choice.
+        usage: Set once, at the end, if the provider reports it; later values replace earlier ones.
+        reasoning: A piece of visible reasoning.
+        refusal: A piece of the model's own refusal.
+        index: Which choice it belongs to.
+        id, model, created: As in `Reply`; empty where the provider did not repeat them.
+
+    Example:
+        >>> async for delta in stream:
+        ...     print(delta.text, end="")
+    """
+
+    text: str = field(default="", repr=False)
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    reasoning: str = field(default="", repr=False)
+    refusal: str = field(default="", repr=False)
+    index: int = 0
+    id: str = ""
+    model: str = ""
+    created: int = 0
+
+    @property
+    def is_content(self) -> bool:
+        """Text, a tool call or a refusal: what commits an answer and resets its timers."""
+        return bool(self.text or self.tool_calls or self.refusal)
+
+    def to_dict(self) -> dict[str, Any]:
+        """OpenAI's `chat.completion.chunk` object."""
+        delta: dict[str, Any] = {}
+        if self.text:
+            delta["content"] = self.text
+        if self.tool_calls:
+            delta["tool_calls"] = [part.to_dict() for part in self.tool_calls]
+        if self.refusal:
+            delta["refusal"] = self.refusal
+        if self.reasoning:
+            delta["reasoning_content"] = self.reasoning
+        usage_only = self.usage is not None and not delta and self.finish_reason is None
+        choice = {"index": self.index, "delta": delta, "finish_reason": self.finish_reason}
+        return {
+            "id": self.id,
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.model,
+            "choices": [] if usage_only else [choice],
+            "usage": self.usage.to_dict() if self.usage is not None else None,
+        }
+
+
+@frozen(kw_only=True)
+class Request:
+    """What is asked, before it is known whom.
+
+    Attributes:
+        messages: OpenAI-format message objects.
+        params: OpenAI's parameters by their names; unknown ones go to the provider untouched.
+        model: Empty on the client side, where each endpoint names its own; what a server side
+            read from the wire.
+        stream: Whether a streamed answer is asked for.
+
+    Example:
+        >>> Request.of("Hello", {"temperature": 0}).messages
+        ({'role': 'user', 'content': 'Hello'},)
+    """
+
+    messages: tuple[Mapping[str, Any], ...] = field(repr=False)
+    params: Mapping[str, Any] = field(default=Factory(dict), repr=False)
+    model: str = ""
+    stream: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        messages: str | Sequence[Mapping[str, Any] | Message],
+        params: Mapping[str, Any],
+        *,
+        stream: bool = False,
+    ) -> Request:
+        """A request from what a user passes; raises `InvalidRequest` for messages of another shape."""
+        for name, instead in _NOT_PARAMETERS.items():
+            if name in params:
+                raise InvalidRequest(f"{name}= is not a parameter here: {instead}")
+        return cls(messages=_messages(messages), params=params, stream=stream)
+
+
+def _messages(given: object) -> tuple[Mapping[str, Any], ...]:
+    if isinstance(given, str):
+        return ({"role": "user", "content": given},)
+    if not isinstance(given, Sequence) or isinstance(given, bytes | bytearray):
+        kind = type(given).__name__
+        raise InvalidRequest(f"messages must be a string or a list of message objects, not {kind}")
+    if not given:
+        raise InvalidRequest("messages is empty: there is nothing to answer")
+    return tuple([_message(position, message) for position, message in enumerate(given)])
+
+
+def _message(position: int, message: object) -> Mapping[str, Any]:
+    if isinstance(message, Message):
+        return message.to_dict()
+    if not isinstance(message, Mapping):
+        kind = type(message).__name__
+        raise InvalidRequest(f"messages[{position}] must be a message object with a role, not {kind}")
+    role = message.get("role")
+    if role not in ROLES:
+        known = ", ".join(sorted(ROLES))
+        said = "no role" if role is None else f"an unknown role of type {type(role).__name__}"
+        raise InvalidRequest(f"messages[{position}] has {said}; roles are {known}")
+    return message
+
+
+def assemble(deltas: Iterable[Delta], report: Report = NO_REPORT) -> Reply:
+    """The whole answer that `deltas` add up to.
+
+    Choices keep their indexes, tool calls are joined by theirs, the last usage counts.
+    """
+    drafts: dict[int, _Draft] = {}
+    answer_id = model = ""
+    created = 0
+    usage = NO_USAGE
+    for delta in deltas:
+        answer_id = answer_id or delta.id
+        model = model or delta.model
+        created = created or delta.created
+        usage = delta.usage or usage
+        if delta.is_content or delta.finish_reason is not None or delta.reasoning:
+            drafts.setdefault(delta.index, _Draft()).add(delta)
+    return Reply(
+        id=answer_id,
+        model=model,
+        choices=tuple(draft.choice(index) for index, draft in sorted(drafts.items())),
+        usage=usage,
+        created=created,
+        report=report,
+    )
+
+
+class _Draft:
+    """One choice while its pieces come in."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.refusal: list[str] = []
+        self.reasoning: list[str] = []
+        self.calls: dict[int, list[ToolCallDelta]] = {}
+        self.finish_reason = "stop"
+
+    def add(self, delta: Delta) -> None:
+        if delta.text:
+            self.text.append(delta.text)
+        if delta.refusal:
+            self.refusal.append(delta.refusal)
+        if delta.reasoning:
+            self.reasoning.append(delta.reasoning)
+        for part in delta.tool_calls:
+            self.calls.setdefault(part.index, []).append(part)
+        self.finish_reason = delta.finish_reason or self.finish_reason
+
+    def choice(self, index: int) -> Choice:
+        calls = tuple(_join(parts) for _, parts in sorted(self.calls.items()))
+        message = Message(
+            content="".join(self.text) if self.text or not calls else None,
+            tool_calls=calls,
+            refusal="".join(self.refusal) or None,
+            reasoning="".join(self.reasoning) or None,
+        )
+        return Choice(message, self.finish_reason, index)
+
+
+def _join(parts: list[ToolCallDelta]) -> ToolCall:
+    call_id = next((part.id for part in parts if part.id), "")
+    name = next((part.name for part in parts if part.name), "")
+    arguments = "".join([part.arguments for part in parts])
+    return ToolCall(call_id, FunctionCall(name, arguments), parts[0].type)
