@@ -1,0 +1,153 @@
+"""What a breaker is told: frozen, in seconds, and refused when it makes no sense.
+
+Odd rule: there is no infinity.  A duration has an upper bound, and a rule is switched off by leaving
+it out of `rates`, so that no sum of settings can overflow a clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from attrs import Attribute, field, frozen
+
+from fallbackio.errors import ConfigError
+
+__all__ = ["BreakerPolicy", "Rate"]
+
+# Three years.  Far over any sensible setting, far under what `timedelta` and the ring can hold.
+_LONGEST_S = 1e8
+# A millisecond: below it, a window's bucket would be finer than the clocks that fill it.
+_SHORTEST_S = 1e-3
+
+_Validator = Callable[[object, "Attribute[Any]", Any], None]
+
+
+class Rate(NamedTuple):
+    """One rule on the share of failures; a plain pair will do in its place.
+
+    Attributes:
+        failure_ratio: Share of the window's calls, over 0 and up to 1, at which the breaker opens.
+        min_calls: Below this many calls in the window the rule is silent, so that one unlucky call
+            at four in the morning trips nothing; at least 1.
+
+    Example:
+        >>> Rate(failure_ratio=0.5, min_calls=10)
+    """
+
+    failure_ratio: float
+    min_calls: int
+
+
+def _is_number(value: object) -> bool:
+    # bool is an int to Python, but `open_s=True` is a slip of the pen.
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _between(least: float, most: float, what: str) -> _Validator:
+    def check(instance: object, attribute: Attribute[Any], value: Any) -> None:
+        # Written so that NaN, which is neither less nor more than anything, fails too.
+        if not (_is_number(value) and least <= value <= most):
+            raise ConfigError(f"{attribute.name} must be {what} from {least:g} to {most:g}, not {value!r}")
+
+    return check
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _count(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if not _is_count(value):
+        raise ConfigError(f"{attribute.name} must be a whole number of at least 1, not {value!r}")
+
+
+def _as_rates(value: Iterable[Iterable[Any]]) -> tuple[Rate, ...]:
+    try:
+        return tuple(Rate(*rate) for rate in value)
+    except TypeError:
+        raise ConfigError(f"rates must be pairs of (failure ratio, minimum calls), not {value!r}") from None
+
+
+def _rates(instance: object, attribute: Attribute[Any], value: tuple[Rate, ...]) -> None:
+    for rate in value:
+        if not (_is_number(rate.failure_ratio) and 0 < rate.failure_ratio <= 1):
+            raise ConfigError(f"a failure ratio must be over 0 and up to 1, not {rate.failure_ratio!r}")
+        if not _is_count(rate.min_calls):
+            raise ConfigError(
+                f"a rate's minimum calls must be a whole number of at least 1, not {rate.min_calls!r}"
+            )
+
+
+_duration = _between(_SHORTEST_S, _LONGEST_S, "a number of seconds")
+_duration_or_none_at_all = _between(0, _LONGEST_S, "a number of seconds")
+
+
+@frozen(kw_only=True)
+class BreakerPolicy:
+    """When an endpoint is taken out of the chain, and for how long.
+
+    The breaker opens on the first of three signs: `consecutive` hard failures in a row, a failure
+    ratio in `rates`, or one fatal failure (a bad key).  No sign alone sees everything: a run is
+    blind to an endpoint that fails every second call, a ratio is slow where calls are few.
+
+    An open period lasts
+
+        min(open_s * 2**n, max_open_s) * (1 + jitter_ratio * u),   u uniform in [0, 1)
+
+    seconds, where n counts the openings since the breaker last proved healthy.  Jitter only ever
+    lengthens: with the defaults the first period is 5 to 5.5 s and the longest 120 to 132 s.  It has
+    proved healthy once it stayed closed for as long as its next open period would be: a single
+    answered probe forgets nothing, or an endpoint that flaps would be asked at full rate twice a
+    minute for ever.  A fatal failure takes `max_open_s` at once.
+
+    A `Retry-After` sets the period in place of that formula, without jitter, capped at
+    `max_retry_after_s` and never below `open_s` (some providers always say 0 or 1).
+
+    Attributes:
+        consecutive: Hard failures in a row that open it, at least 1.
+        window_s: Length of the sliding window behind `rates`, in ten buckets; an event leaves it
+            after 90 to 100 % of this.  Should exceed the longest usual call.
+        rates: Rules on the share of failures in the window; any one that holds, when a failure
+            comes in, opens the breaker.  Throttled calls (429) count as failures here.
+        open_s: The first open period.
+        max_open_s: The longest period by doubling, before jitter; not below `open_s`.
+        jitter_ratio: How much longer a period may be by lot, 0 to 1.
+        max_retry_after_s: Cap on `Retry-After`; 0 ignores it.
+        probe_timeout_s: A probe out longer than this no longer holds the probe's place, and once
+            another has taken it, its result counts for nothing.
+        slow_after_s: An attempt that was cut (because another won) counts as a failure if it was
+            older than this.  Read by the chain, not by the breaker.
+
+    Raises:
+        ConfigError: For a setting of the wrong type or out of its range; NaN and infinity are.
+
+    Example:
+        >>> BreakerPolicy(consecutive=3, rates=[(0.5, 20)], open_s=10)
+    """
+
+    # Defaults: 5 in a row as aiobreaker; the two rates see a 45 % failure in 28 s at one call in two
+    # seconds and a 25 % one in 10 s at five per second, without a false trip a day at 3 % baseline.
+    consecutive: int = field(default=5, validator=_count)
+    window_s: float = field(default=30.0, validator=_duration)
+    rates: tuple[Rate, ...] = field(
+        default=(Rate(0.5, 10), Rate(0.2, 50)), converter=_as_rates, validator=_rates
+    )
+    # Half of all provider outages outlast an hour, that is hundreds of first periods: hence doubling.
+    open_s: float = field(default=5.0, validator=_duration)
+    max_open_s: float = field(default=120.0, validator=_duration)
+    jitter_ratio: float = field(default=0.1, validator=_between(0, 1, "a ratio"))
+    max_retry_after_s: float = field(default=300.0, validator=_duration_or_none_at_all)
+    probe_timeout_s: float = field(default=120.0, validator=_duration)
+    slow_after_s: float = field(default=10.0, validator=_duration_or_none_at_all)
+
+    def __attrs_post_init__(self) -> None:
+        if self.max_open_s < self.open_s:
+            raise ConfigError(f"max_open_s ({self.max_open_s!r}) must not be below open_s ({self.open_s!r})")
+
+    def asked_s(self, retry_after_s: float | None) -> float:
+        """Seconds a provider may keep us away; 0 when it asked for nothing we can make sense of."""
+        if retry_after_s is None or math.isnan(retry_after_s):
+            return 0.0
+        return max(0.0, min(retry_after_s, self.max_retry_after_s))

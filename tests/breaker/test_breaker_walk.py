@@ -1,0 +1,175 @@
+"""Random lives of a breaker, step by step against a naive reference.
+
+The reference keeps whole histories and scans them; the breaker keeps counts.  All instants are
+multiples of a quarter second, so that both meet boundaries exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define, field
+from breaker_kit import Bench
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fallbackio.breaker import Permit, Severity
+
+POLICY: dict[str, Any] = {
+    "consecutive": 3,
+    "window_s": 10.0,
+    "rates": [(0.5, 4), (0.25, 8)],
+    "open_s": 4.0,
+    "max_open_s": 16.0,
+    "max_retry_after_s": 6.0,
+    "probe_timeout_s": 8.0,
+}
+
+FAILURES = {name: Severity[name] for name in ("HARD", "THROTTLED", "FATAL")}
+
+
+@define(eq=False)
+class Ticket:
+    """What the reference knows of a permit."""
+
+    period: object
+    probe: bool
+    forced: bool
+
+
+@define(eq=False)
+class Reference:
+    """The rules of the breaker, as slowly as they can be written."""
+
+    now: float
+    phase: str = "closed"
+    period: object = object()  # replaced by every move and every probe
+    history: list[tuple[float, str]] = field(factory=list)
+    due: float = -1.0
+    openings: int = 0  # since it proved healthy
+    closed_at: float = -1e9
+
+    def move(self, phase: str) -> None:
+        self.phase, self.period = phase, object()
+
+    def ask(self) -> Ticket | None:
+        if self.now < self.due:
+            return None
+        if self.phase == "closed":
+            return Ticket(self.period, probe=False, forced=False)
+        self.move("half_open")
+        self.due = self.now + 8.0
+        return Ticket(self.period, probe=True, forced=False)
+
+    def end(self, ticket: Ticket, how: str, asked: float) -> None:
+        if ticket.period is not self.period:
+            return
+        if how == "left":
+            self.due = -1.0 if ticket.probe else self.due
+        elif self.phase == "closed":
+            self.history.append((self.now, how))
+            if how != "ok":
+                self.judge(how, asked)
+        elif how == "ok":
+            self.move("closed")
+            self.history, self.due, self.closed_at = [], -1.0, self.now
+        elif ticket.probe:
+            self.open(how, asked, fresh=False, rest=-1.0)
+
+    def judge(self, how: str, asked: float) -> None:
+        run = 0
+        for _, past in self.history:
+            run = 0 if past == "ok" else run + (past == "HARD")
+        recent = [past for at, past in self.history if at // 1.0 > self.now // 1.0 - 10]
+        bad = sum(past != "ok" for past in recent)
+        rate = (len(recent) >= 4 and bad * 2 >= len(recent)) or (len(recent) >= 8 and bad * 4 >= len(recent))
+        if how == "FATAL" or run >= 3 or rate:
+            healthy = self.now - self.closed_at >= min(4.0 * 2**self.openings, 16.0)
+            self.open(how, asked, fresh=healthy, rest=self.due)
+        elif how == "THROTTLED" and asked > 0:
+            self.due = max(self.due, self.now + min(asked, 6.0))
+
+    def open(self, how: str, asked: float, *, fresh: bool, rest: float) -> None:
+        self.openings = 0 if fresh else self.openings
+        period = 16.0 if how == "FATAL" else min(4.0 * 2**self.openings, 16.0)
+        if asked > 0:
+            period = max(min(asked, 6.0), 4.0)
+        self.openings = 9 if how == "FATAL" else self.openings + 1
+        self.due = max(rest, self.now + period)
+        self.move("open")
+
+    @property
+    def retry_in_s(self) -> float:
+        wait = max(0.0, self.due - self.now)
+        return min(wait, 0.1) if self.phase == "half_open" else wait
+
+
+steps = st.one_of(
+    st.tuples(st.just("ask"), st.just(0), st.just(0.0)),
+    st.tuples(st.just("ask"), st.just(0), st.just(0.0)),
+    st.tuples(st.just("force"), st.just(0), st.just(0.0)),
+    st.tuples(st.just("wait"), st.integers(1, 40), st.just(0.0)),
+    st.tuples(st.just("wait"), st.integers(1, 4), st.just(0.0)),
+    st.tuples(
+        st.sampled_from(["ok", "ok", "HARD", "HARD", "THROTTLED", "FATAL", "left"]),
+        st.integers(0, 3),
+        st.sampled_from([0.0, 0.0, -1.0, 0.5, 5.0, 60.0]),
+    ),
+    st.tuples(st.sampled_from(["ok", "HARD", "left"]), st.integers(0, 3), st.just(0.0)),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(steps, max_size=120))
+def test_it_lives_as_the_reference(life: list[tuple[str, int, float]]) -> None:
+    """Same permits, same phase, same waits; permits conserved, one probe, no open time shortened."""
+    bench = Bench(**POLICY)
+    breaker, reference = bench.breaker, Reference(now=bench.time)
+    out: list[tuple[Permit, Ticket]] = []
+    for verb, number, asked in life:
+        before = (breaker.phase, len(bench.moves), bench.time + breaker.retry_in_s)
+        if verb == "wait":
+            bench.wait(number / 4)
+            reference.now = bench.time
+        elif verb in ("ask", "force"):
+            ask(bench, reference, out, force=verb == "force")
+        elif out:
+            permit, ticket = out.pop(min(number, len(out) - 1))
+            end(permit, verb, asked)
+            reference.end(ticket, verb, asked)
+        check(bench, reference, out, before)
+
+
+def ask(bench: Bench, reference: Reference, out: list[tuple[Permit, Ticket]], *, force: bool) -> None:
+    permit = bench.breaker.force() if force else bench.breaker.acquire()
+    ticket = reference.ask()
+    if ticket is None and force:
+        ticket = Ticket(reference.period, probe=False, forced=True)
+    assert (permit is None) == (ticket is None)
+    if permit is not None and ticket is not None:
+        assert (ticket.probe, ticket.forced) == (permit.probe, permit.forced)
+        out.append((permit, ticket))
+
+
+def end(permit: Permit, how: str, asked: float) -> None:
+    if how == "ok":
+        permit.ok()
+    elif how == "left":
+        permit.left()
+    else:
+        permit.failed(FAILURES[how], asked)
+
+
+def check(
+    bench: Bench, reference: Reference, out: list[tuple[Permit, Ticket]], before: tuple[str, int, float]
+) -> None:
+    breaker = bench.breaker
+    assert reference.phase == breaker.phase
+    assert reference.retry_in_s == breaker.retry_in_s
+    assert len(out) == breaker.in_flight
+    assert sum(ticket.probe and ticket.period is reference.period for _, ticket in out) <= 1
+    phase, moves, due = before
+    if ("open", moves) == (phase, len(bench.moves)):  # still the same open period
+        assert bench.time + breaker.retry_in_s >= due
+    for earlier, later in zip(bench.moves, bench.moves[1:], strict=False):
+        assert earlier.new == later.old
