@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from attrs import frozen
+
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError
 from fallbackio.model import Delta, Reply, Request
@@ -56,6 +58,14 @@ class Client(Protocol):
 
         Must be cheap: the coordinator calls it for every endpoint of a chain at the start of each
         call, so that a chain that could not fall over says so before the outage.
+        """
+        ...
+
+    def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
+        """Names of the parameters that `encode` will leave out because the dialect cannot say them.
+
+        Empty unless `endpoint.unsupported` is `"drop"`; whoever sends the request warns of them
+        once.  As cheap as `check`.
         """
         ...
 
@@ -127,12 +137,18 @@ class Server(Protocol):
         ...
 
 
-class Dialect(Protocol):
-    """A wire format.
+@frozen
+class Dialect:
+    """A wire format: a name for its two codecs.
 
     Attributes:
         name: What `Endpoint(dialect=…)` calls it.
-        path: Where its server side listens below a base URL, for example `"/v1/messages"`.
+        path: Where its server side listens below the server's root, for example `"/v1/messages"`; a
+            client's `base_url` may hold the `/v1` already.
+
+    Example:
+        >>> DIALECTS["anthropic"].client.url(endpoint)
+        'https://api.anthropic.com/v1/messages'
     """
 
     name: str

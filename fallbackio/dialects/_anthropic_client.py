@@ -1,0 +1,79 @@
+"""Anthropic Messages, the client's side.
+
+Requests go out under API version 2023-06-01, which every Claude and every server of this dialect
+knows, and which still takes sampling parameters; a header of the endpoint's own overrides it.  The
+key goes as `x-api-key`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from fallbackio.dialects._anthropic_answer import AnthropicReader, reply_of
+from fallbackio.dialects._anthropic_errors import failure
+from fallbackio.dialects._anthropic_request import body_of, effective, refusal, unsayable
+from fallbackio.endpoint import Endpoint
+from fallbackio.errors import AttemptError, InvalidRequest
+from fallbackio.model import Reply, Request
+
+__all__ = ["AnthropicClient"]
+
+API_VERSION = "2023-06-01"
+
+
+class AnthropicClient:
+    """The client side; holds no state."""
+
+    def url(self, endpoint: Endpoint) -> str:
+        """`…/v1/messages`, whether `base_url` ends in `/v1` or not."""
+        base = (endpoint.base_url or "").rstrip("/")
+        return f"{base}/messages" if base.endswith("/v1") else f"{base}/v1/messages"
+
+    def headers(self, endpoint: Endpoint) -> dict[str, str]:
+        """Key, version and content type; the endpoint's own headers replace them by name."""
+        ours = {"content-type": "application/json", "anthropic-version": API_VERSION}
+        if endpoint.api_key is not None:
+            ours["x-api-key"] = endpoint.api_key
+        replaced = {name.lower() for name in endpoint.headers}
+        return {name: value for name, value in ours.items() if name not in replaced} | dict(endpoint.headers)
+
+    def check(self, request: Request, endpoint: Endpoint) -> None:
+        """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""
+        if endpoint.unsupported == "drop":
+            return
+        if lost := unsayable(effective(request, endpoint), endpoint.model):
+            raise refusal(lost)
+
+    def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
+        """What `encode` leaves out because the endpoint says `unsupported="drop"`."""
+        if endpoint.unsupported != "drop":
+            return ()
+        return unsayable(effective(request, endpoint), endpoint.model)
+
+    def encode(self, request: Request, endpoint: Endpoint) -> bytes:
+        """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""
+        try:
+            return orjson.dumps(body_of(request, endpoint), default=_plain)
+        except TypeError as error:  # orjson's message names types only
+            raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
+
+    def decode(self, body: bytes) -> Reply:
+        """A plain answer; raises the `AttemptError` that garbage or an error inside a 200 stands for."""
+        return reply_of(body)
+
+    def reader(self) -> AnthropicReader:
+        """A reader for one streamed answer."""
+        return AnthropicReader()
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> AttemptError:
+        """The error that a failing status stands for; never raises, whatever the body is."""
+        return failure(status, headers, body)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,252 @@
+"""Conversations on their way to Anthropic: OpenAI's message objects become `system` and turns.
+
+Messages knows two roles, so system and developer messages move to the front wherever they stood,
+and tool messages become `tool_result` blocks at the head of the next user turn.  Text that is only
+white space is refused there and therefore left out here; a turn that is then empty is left out
+too.  What has no counterpart (audio, uploaded files, custom tool calls) is an `InvalidRequest` for
+this endpoint only; a message of the wrong shape is one for all.  Reasoning is never sent back: it
+is signed for the model that wrote it, which in a chain may have been another.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from fallbackio.errors import InvalidRequest
+
+__all__ = ["IMAGE_TYPES", "Block", "conversation", "legal_id"]
+
+Block = dict[str, Any]
+
+IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+
+_LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]+")
+_ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def conversation(messages: Sequence[Mapping[str, Any]]) -> tuple[list[Block], list[Block]]:
+    """The text blocks of `system`, and the turns, of an OpenAI-format conversation.
+
+    Raises:
+        InvalidRequest: For a message of the wrong shape, or one that Messages cannot express.
+    """
+    system: list[Block] = []
+    turns: list[Block] = []
+    for position, message in enumerate(messages):
+        role = message.get("role")
+        if role == "user":
+            _append(turns, "user", _content(message, position, _USER_PARTS))
+        elif role == "assistant":
+            _append(turns, "assistant", _assistant(message, position))
+        elif role == "tool":
+            _append(turns, "user", [_tool_result(message, position)])
+        elif role in ("system", "developer"):
+            system += _blocks(_content(message, position, _TEXT_PARTS))
+        else:
+            raise _beyond(f"messages[{position}] has a role that Messages does not know")
+    if not turns:
+        raise _beyond("no message of a user or assistant has any content")
+    _trim(turns[-1])
+    return system, turns
+
+
+def _append(turns: list[Block], role: str, content: str | list[Block]) -> None:
+    """Add a turn, unless it is empty; neighbouring user turns become one.
+
+    Anthropic would join them itself, but not every server of its dialect does, and a result that is
+    not in the very next turn is refused.
+    """
+    if not content:
+        return
+    if role == "user" and turns and turns[-1]["role"] == "user":
+        turns[-1]["content"] = _blocks(turns[-1]["content"]) + _blocks(content)
+    else:
+        turns.append({"role": role, "content": content})
+
+
+def _blocks(content: str | list[Block]) -> list[Block]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return content
+
+
+def _trim(turn: Block) -> None:
+    """The API refuses white space at the end of a final assistant turn."""
+    if turn["role"] != "assistant":
+        return
+    content = turn["content"]
+    if isinstance(content, str):
+        turn["content"] = content.rstrip()
+    elif content[-1].get("type") == "text":
+        content[-1]["text"] = content[-1]["text"].rstrip()
+
+
+def _content(message: Mapping[str, Any], position: int, parts: _Parts) -> str | list[Block]:
+    """A message's text or parts; empty when there is nothing in it."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return "" if not content or content.isspace() else content
+    if content is None:
+        return ""
+    if not isinstance(content, list | tuple):
+        raise InvalidRequest(f"messages[{position}].content must be a string or a list of parts")
+    return [block for part in content for block in _part(part, position, parts)]
+
+
+def _part(part: object, position: int, parts: _Parts) -> Iterable[Block]:
+    if not isinstance(part, Mapping) or not isinstance(kind := part.get("type"), str):
+        raise InvalidRequest(f"messages[{position}].content holds a part without a type")
+    say = parts.get(kind)
+    if say is not None:
+        return say(part, position)
+    if kind in _BEYOND:
+        raise _beyond(f"messages[{position}].content: Messages takes no part of type {kind!r} here")
+    return (dict(part),)  # Anthropic's own blocks go through untouched
+
+
+def _text(part: Mapping[str, Any], position: int) -> Iterable[Block]:
+    text = part.get("text", part.get("refusal"))
+    if not isinstance(text, str):
+        raise InvalidRequest(f"messages[{position}].content: a text part must hold a string")
+    if not text or text.isspace():
+        return ()
+    return ({"type": "text", "text": text, **_kept(part)},)
+
+
+def _kept(part: Mapping[str, Any]) -> Block:
+    """What may stand beside OpenAI's own fields and is meant for Anthropic."""
+    return {"cache_control": part["cache_control"]} if "cache_control" in part else {}
+
+
+def _image(part: Mapping[str, Any], position: int) -> Iterable[Block]:
+    image = part.get("image_url")
+    url = image.get("url") if isinstance(image, Mapping) else image
+    if not isinstance(url, str):
+        raise InvalidRequest(f"messages[{position}].content: an image_url part must hold a url")
+    if url.startswith(("https://", "http://")):
+        return ({"type": "image", "source": {"type": "url", "url": url}, **_kept(part)},)
+    media_type, data = _data_url(url, position)
+    if media_type not in IMAGE_TYPES:
+        raise _beyond(f"messages[{position}].content: images must be JPEG, PNG, GIF or WebP")
+    source = {"type": "base64", "media_type": media_type, "data": data}
+    return ({"type": "image", "source": source, **_kept(part)},)
+
+
+def _file(part: Mapping[str, Any], position: int) -> Iterable[Block]:
+    file = part.get("file")
+    if not isinstance(file, Mapping):
+        raise InvalidRequest(f"messages[{position}].content: a file part must hold a file object")
+    url = file.get("file_data")
+    if not isinstance(url, str):
+        raise _beyond(f"messages[{position}].content: a file must come as file_data, not by its id")
+    media_type, data = _data_url(url, position)
+    if media_type != "application/pdf":
+        raise _beyond(f"messages[{position}].content: files must be PDF")
+    title = {"title": file["filename"]} if file.get("filename") else {}
+    source = {"type": "base64", "media_type": media_type, "data": data}
+    return ({"type": "document", "source": source, **title, **_kept(part)},)
+
+
+def _data_url(url: str, position: int) -> tuple[str, str]:
+    """Media type without parameters, and base64 text."""
+    head, comma, data = url.partition(",")
+    scheme, _, described = head.partition(":")
+    if scheme.lower() != "data" or not comma or not described.lower().endswith(";base64"):
+        raise _beyond(f"messages[{position}].content: only http(s) and base64 data URLs can be sent")
+    media_type = described.partition(";")[0].strip().lower()
+    return ("image/jpeg" if media_type == "image/jpg" else media_type), data
+
+
+def _thinking(part: Mapping[str, Any], position: int) -> Iterable[Block]:
+    return ()
+
+
+_Parts = Mapping[str, Callable[[Mapping[str, Any], int], Iterable[Block]]]
+
+_TEXT_PARTS: _Parts = {"text": _text}
+_USER_PARTS: _Parts = {"text": _text, "image_url": _image, "file": _file}
+_ASSISTANT_PARTS: _Parts = {
+    "text": _text,
+    "refusal": _text,
+    "thinking": _thinking,
+    "redacted_thinking": _thinking,
+}
+
+# OpenAI's parts, where they stand in a message that cannot say them.
+_BEYOND = frozenset({"text", "refusal", "image_url", "file", "input_audio"})
+
+
+def _assistant(message: Mapping[str, Any], position: int) -> str | list[Block]:
+    content = _content(message, position, _ASSISTANT_PARTS)
+    refusal = message.get("refusal")
+    if not content and isinstance(refusal, str) and refusal.strip():
+        content = refusal
+    if message.get("function_call"):
+        raise _beyond(f"messages[{position}].function_call is not supported; use tool_calls")
+    calls = message.get("tool_calls")
+    if not calls:
+        return content
+    if not isinstance(calls, list | tuple):
+        raise InvalidRequest(f"messages[{position}].tool_calls must be a list")
+    return _blocks(content) + [_tool_use(call, position) for call in calls]
+
+
+def _tool_use(call: object, position: int) -> Block:
+    if not isinstance(call, Mapping) or not isinstance(call.get("id"), str):
+        raise InvalidRequest(f"messages[{position}].tool_calls holds a call without an id")
+    if call.get("type") == "custom":
+        raise _beyond(f"messages[{position}].tool_calls: Messages has no custom tool calls")
+    function = call.get("function")
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise InvalidRequest(f"messages[{position}].tool_calls holds a call without a function name")
+    arguments = _input(function.get("arguments"), position)
+    return {"type": "tool_use", "id": legal_id(call["id"]), "name": function["name"], "input": arguments}
+
+
+def _input(arguments: object, position: int) -> Mapping[str, Any]:
+    """The arguments as an object; nothing at all is the empty one."""
+    if isinstance(arguments, Mapping):
+        return arguments
+    if arguments is None or arguments == "":
+        return {}
+    try:
+        given = orjson.loads(arguments)  # type: ignore[arg-type]  # what is no text raises below
+    except (orjson.JSONDecodeError, TypeError):
+        given = None
+    if not isinstance(given, dict):
+        raise _beyond(f"messages[{position}].tool_calls: the arguments of a call are not a JSON object")
+    return given
+
+
+def _tool_result(message: Mapping[str, Any], position: int) -> Block:
+    call_id = message.get("tool_call_id")
+    if not isinstance(call_id, str):
+        raise InvalidRequest(f"messages[{position}] is a tool message without a tool_call_id")
+    block: Block = {"type": "tool_result", "tool_use_id": legal_id(call_id)}
+    content = _content(message, position, _USER_PARTS)
+    if content:
+        block["content"] = content
+    for name in ("is_error", "cache_control"):
+        if name in message:
+            block[name] = message[name]
+    return block
+
+
+def legal_id(given: str) -> str:
+    """A tool call's id as Messages allows it (`^[a-zA-Z0-9_-]+$`); equal ids stay equal.
+
+    A rewritten id ends in a checksum of the old one, so that two different ids stay different.
+    """
+    if _LEGAL_ID.fullmatch(given):
+        return given
+    checksum = zlib.crc32(given.encode(errors="surrogatepass"))
+    return f"{_ILLEGAL.sub('_', given)}_{checksum:08x}"
+
+
+def _beyond(what: str) -> InvalidRequest:
+    return InvalidRequest(what, everywhere=False)

@@ -1,0 +1,313 @@
+"""Requests on their way to Anthropic: OpenAI's parameters become those of Messages.
+
+`unsayable` names the parameters that Messages, or this model of it, cannot express; values that
+mean the default need no saying and pass.  `body_of` builds the body without them.  Parameters
+unknown here go out untouched, so `thinking`, `top_k` or `metadata={"user_id": …}` work as Anthropic
+documents them.
+
+The odd rule: models differ, and only their names tell.  Where a name does not (a proxy's alias),
+nothing is assumed and the provider has the last word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fallbackio.dialects._anthropic_messages import Block, conversation
+from fallbackio.endpoint import Endpoint
+from fallbackio.errors import InvalidRequest
+from fallbackio.model import Request
+
+__all__ = ["DEFAULT_MAX_TOKENS", "body_of", "effective", "refusal", "unsayable"]
+
+Params = Mapping[str, Any]
+
+# Messages wants a limit where OpenAI has none.  This fits every model since Claude 3.5, and is far
+# below the size above which Anthropic's own client insists on streaming (21 333).
+DEFAULT_MAX_TOKENS = 8192
+
+_JSON_ONLY = "Answer with one JSON object and nothing else: no code fence, no words around it."
+
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
+_EFFORTS_FROM = (4, 6)
+_FIXED_SAMPLING_FROM = (4, 7)
+_ONE_SAMPLER_FROM = (4, 1)
+_SCHEMAS_FROM = (4, 5)
+_THINKS_UNASKED_FROM = (5, 0)
+
+
+def effective(request: Request, endpoint: Endpoint) -> Params:
+    """The call's parameters with the endpoint's own in their place; `None` stands for absent."""
+    return {**request.params, **endpoint.params} if endpoint.params else request.params
+
+
+def unsayable(params: Params, model: str) -> tuple[str, ...]:
+    """Names of the parameters that would be lost on `model`."""
+    return tuple([name for name, value in params.items() if value is not None and _lost(name, params, model)])
+
+
+def _lost(name: str, params: Params, model: str) -> bool:
+    if name in _NO_FIELD:
+        return params[name] not in _NO_FIELD[name]
+    return name in _RULES and _RULES[name](params[name], params, model)
+
+
+def body_of(request: Request, endpoint: Endpoint) -> Block:
+    """The body of a Messages request, without what is unsayable.
+
+    Raises:
+        InvalidRequest: For messages or tools that cannot be expressed, and for what is unsayable
+            unless the endpoint drops it.
+    """
+    model = endpoint.model
+    given = effective(request, endpoint)
+    lost = unsayable(given, model)
+    if lost and endpoint.unsupported == "error":
+        raise refusal(lost)
+    params = {
+        name: value
+        for name, value in given.items()
+        if value is not None and name not in _NO_FIELD and name not in lost
+    }
+    system, turns = conversation(request.messages)
+    body: Block = {"model": model, "max_tokens": _max_tokens(params), "messages": turns}
+    if request.stream:
+        body["stream"] = True
+    if params:
+        _sample(params, model, body)
+        _offer_tools(params, body)
+        _shape(params, system, body)
+        _think(params, model, body)
+        _identify(params, body)
+        params.pop("stream_options", None)  # usage always comes
+    if system:
+        body["system"] = _system(system)
+    return {**params, **body}
+
+
+def refusal(lost: tuple[str, ...]) -> InvalidRequest:
+    """The error for parameters that would be lost."""
+    names = ", ".join(lost)
+    removed = ", ".join([f'"{name}": None' for name in lost])
+    return InvalidRequest(
+        f"this model's Messages API cannot express {names}; leave it out, or give the endpoint "
+        f'params={{{removed}}} or unsupported="drop"',
+        everywhere=False,
+    )
+
+
+def _max_tokens(params: dict[str, Any]) -> Any:
+    older = params.pop("max_tokens", DEFAULT_MAX_TOKENS)
+    return params.pop("max_completion_tokens", older)
+
+
+def _system(blocks: list[Block]) -> str | list[Block]:
+    """Plain text where blocks say no more; Anthropic's own OpenAI layer joins by one newline too."""
+    if all(len(block) == 2 and "text" in block for block in blocks):
+        return "\n".join([block["text"] for block in blocks])
+    return blocks
+
+
+def _sample(params: dict[str, Any], model: str, body: Block) -> None:
+    temperature = params.get("temperature")
+    if isinstance(temperature, int | float) and temperature > 1:
+        params["temperature"] = 1
+    # Models that sample in one way only may refuse even the default, which is 1 for both.
+    if _since(model, _FIXED_SAMPLING_FROM):
+        params.pop("temperature", None)
+    if params.get("top_p") == 1:
+        del params["top_p"]
+    stop = params.pop("stop", None)
+    if isinstance(stop, str):
+        stop = [stop]
+    if isinstance(stop, list | tuple):
+        stop = [text for text in stop if text and not (isinstance(text, str) and text.isspace())]
+    if stop:
+        body["stop_sequences"] = stop
+
+
+def _offer_tools(params: dict[str, Any], body: Block) -> None:
+    tools = params.pop("tools", None)
+    choice = _choice(params.pop("tool_choice", None))
+    parallel = params.pop("parallel_tool_calls", True)
+    if tools:
+        if not isinstance(tools, list | tuple):
+            raise InvalidRequest("tools must be a list")
+        body["tools"] = [_tool(tool, position) for position, tool in enumerate(tools)]
+        if parallel is False:
+            choice = _one_at_a_time(choice or {"type": "auto"})
+    if choice:
+        body["tool_choice"] = choice
+
+
+def _one_at_a_time(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With `none` there is nothing to say, and saying it is refused."""
+    return choice if choice.get("type") == "none" else {**choice, "disable_parallel_tool_use": True}
+
+
+def _tool(tool: object, position: int) -> Mapping[str, Any]:
+    if not isinstance(tool, Mapping):
+        raise InvalidRequest(f"tools[{position}] must be an object")
+    if "custom" in tool:
+        raise InvalidRequest(f"tools[{position}]: Messages has no custom tools", everywhere=False)
+    if tool.get("type") != "function":
+        return tool  # Anthropic's own
+    function = tool.get("function")
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        raise InvalidRequest(f"tools[{position}] must hold a function with a name")
+    schema = function.get("parameters") or {"properties": {}}
+    if not isinstance(schema, Mapping):
+        raise InvalidRequest(f"tools[{position}].function.parameters must be a JSON Schema object")
+    said: Block = {"name": function["name"], "input_schema": {"type": "object", **schema}}
+    for name in ("description", "strict"):
+        if function.get(name):
+            said[name] = function[name]
+    if "cache_control" in tool:
+        said["cache_control"] = tool["cache_control"]
+    return said
+
+
+def _choice(choice: Any) -> Mapping[str, Any] | None:
+    if isinstance(choice, str):
+        return {"type": "any" if choice == "required" else choice}
+    if isinstance(choice, Mapping) and isinstance(function := choice.get("function"), Mapping):
+        return {"type": "tool", "name": function.get("name")}
+    return choice  # type: ignore[no-any-return]  # None, Anthropic's own, or the provider's to refuse
+
+
+def _shape(params: dict[str, Any], system: list[Block], body: Block) -> None:
+    shape = params.pop("response_format", None)
+    if shape is None:
+        return
+    if shape["type"] == "json_object":
+        system.append({"type": "text", "text": _JSON_ONLY})
+    elif shape["type"] == "json_schema":
+        schema = shape["json_schema"]["schema"]
+        _configure(params, body, format={"type": "json_schema", "schema": schema})
+
+
+def _think(params: dict[str, Any], model: str, body: Block) -> None:
+    """Say the effort as this model wants it; a `thinking` of the user's own says it already."""
+    effort = params.pop("reasoning_effort", None)
+    version = _version(model)
+    if effort is None or version is None or "thinking" in params:
+        return
+    if effort != "none":
+        body["thinking"] = {"type": "adaptive"}
+        _configure(params, body, effort="low" if effort == "minimal" else effort)
+    elif version >= _THINKS_UNASKED_FROM:
+        if _must_think(model, version):
+            _configure(params, body, effort="low")
+        else:
+            body["thinking"] = {"type": "disabled"}
+
+
+def _must_think(model: str, version: tuple[int, int]) -> bool:
+    return "fable" in model or "mythos" in model or ("opus" in model and version >= (5, 5))
+
+
+def _configure(params: dict[str, Any], body: Block, **config: Any) -> None:
+    """Add to `output_config`; what the user set there stays."""
+    earlier = body.get("output_config") or params.pop("output_config", {})
+    if not isinstance(earlier, Mapping):
+        raise InvalidRequest("output_config must be an object")
+    body["output_config"] = {**config, **earlier}
+
+
+def _identify(params: dict[str, Any], body: Block) -> None:
+    user = params.pop("user", None)
+    user = params.pop("safety_identifier", user)
+    if user is not None:
+        body["metadata"] = {"user_id": user, **params.pop("metadata", {})}
+    if params.get("service_tier") == "default":
+        params["service_tier"] = "standard_only"
+
+
+def _version(model: str) -> tuple[int, int] | None:
+    """Major and minor version by the model's name, `None` if it does not tell."""
+    found = _VERSION.search(model)
+    if found is not None:
+        return (int(found[1]), int(found[2] or 0))
+    return (5, 0) if "mythos" in model else None  # its preview has no number
+
+
+def _since(model: str, version: tuple[int, int]) -> bool:
+    """Whether `model` is known to be of `version` or later."""
+    known = _version(model)
+    return known is not None and known >= version
+
+
+def _lost_temperature(value: Any, params: Params, model: str) -> bool:
+    return value != 1 and _since(model, _FIXED_SAMPLING_FROM)
+
+
+def _lost_top_p(value: Any, params: Params, model: str) -> bool:
+    if value == 1:
+        return False
+    beside = params.get("temperature") is not None
+    return _since(model, _ONE_SAMPLER_FROM if beside else _FIXED_SAMPLING_FROM)
+
+
+def _lost_effort(value: Any, params: Params, model: str) -> bool:
+    version = _version(model)
+    return version is None or (value != "none" and version < _EFFORTS_FROM)
+
+
+def _lost_shape(value: Any, params: Params, model: str) -> bool:
+    if not isinstance(value, Mapping):
+        return True
+    if value.get("type") != "json_schema":
+        return value.get("type") not in ("text", "json_object")
+    schema = value.get("json_schema")
+    version = _version(model)
+    sayable = isinstance(schema, Mapping) and isinstance(schema.get("schema"), Mapping)
+    return not sayable or (version is not None and version < _SCHEMAS_FROM)
+
+
+def _lost_choice(value: Any, params: Params, model: str) -> bool:
+    return isinstance(value, Mapping) and value.get("type") in ("allowed_tools", "custom")
+
+
+def _lost_metadata(value: Any, params: Params, model: str) -> bool:
+    return not isinstance(value, Mapping) or any(name != "user_id" for name in value)
+
+
+def _lost_tier(value: Any, params: Params, model: str) -> bool:
+    return value not in ("auto", "default", "standard_only")
+
+
+# Parameters that Messages has no field for, with the values that mean the default and so pass.
+_NO_FIELD: Mapping[str, tuple[object, ...]] = {
+    "audio": (),
+    "frequency_penalty": (0,),
+    "function_call": ("none", "auto"),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "moderation": (),
+    "n": (1,),
+    "prediction": (),
+    "presence_penalty": (0,),
+    "prompt_cache_key": (),
+    "prompt_cache_options": (),
+    "prompt_cache_retention": (),
+    "seed": (),
+    "store": (False,),
+    "top_logprobs": (0,),
+    "verbosity": ("medium",),
+    "web_search_options": (),
+}
+
+# Parameters that it has a field for, but not for every value or on every model.
+_RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
+    "metadata": _lost_metadata,
+    "reasoning_effort": _lost_effort,
+    "response_format": _lost_shape,
+    "service_tier": _lost_tier,
+    "temperature": _lost_temperature,
+    "tool_choice": _lost_choice,
+    "top_p": _lost_top_p,
+}

@@ -1,0 +1,165 @@
+"""How long a provider asks us to stay away.
+
+Headers in the order in which they can be trusted: `retry-after-ms`, `retry-after`, the reset of a
+window that has nothing left; the text of the message is the last resort.  What cannot be read,
+negative waits and NaN count as not said; a date in the past is 0.  Nothing is capped here: what a
+wait of a day means is the coordinator's business.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from fallbackio import clock
+
+__all__ = ["duration", "retry_after", "should_retry"]
+
+_UNITS_S = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "μs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+}
+_WORDS = {"millisecond": "ms", "second": "s", "sec": "s", "minute": "m", "min": "m", "hour": "h", "day": "d"}
+
+_NUMBER = r"(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})"
+# A unit ends where its letters end: "6ms" is not six minutes, nor "5 shots" five seconds.
+_UNIT = r"(?:milliseconds?|seconds?|secs?|minutes?|mins?|hours?|days?|ns|[uµμ]s|ms|s|m|h|d)(?![a-zµμ])"
+_PART = re.compile(rf"({_NUMBER})\s?({_UNIT})", re.IGNORECASE)
+_BARE = re.compile(_NUMBER)
+_DURATION = re.compile(rf"(?:{_NUMBER}\s?{_UNIT}\s?)+", re.IGNORECASE)
+_IN_TEXT = re.compile(
+    rf"\b(?:try again|retry|wait)(?: again)?(?: in| after| for)? ({_DURATION.pattern})", re.IGNORECASE
+)
+
+# A window's headers: what is left of it, and when it is full again.
+_WINDOWS = (
+    ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    ("x-ratelimit-remaining", "x-ratelimit-reset"),
+    ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+    ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+    ("anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"),
+    ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
+)
+
+# Vendors give a window's reset as seconds to go or as an instant; no wait is thirty years long.
+_EPOCH_S = 1e9
+_EPOCH_MS = 1e12
+
+
+def retry_after(headers: Mapping[str, str], body_hint: str = "") -> float | None:
+    """Seconds that the provider asks us to wait, `None` if it does not say.
+
+    `headers` is looked up by lower-case names; `body_hint` is the message of the error.
+
+    Example:
+        >>> retry_after({"retry-after": "20"})
+        20.0
+        >>> retry_after({}, "Rate limit reached. Please try again in 6m0s.")
+        360.0
+    """
+    for read in (_after_ms, _after, _reset):
+        wait_s = read(headers)
+        if wait_s is not None:
+            return wait_s
+    found = _IN_TEXT.search(body_hint)
+    return duration(found[1]) if found else None
+
+
+def should_retry(headers: Mapping[str, str]) -> bool | None:
+    """What the provider says about a repeat (`x-should-retry`), `None` if nothing.
+
+    Example:
+        >>> should_retry({"x-should-retry": "false"})
+        False
+    """
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
+
+
+def duration(text: str) -> float | None:
+    """Seconds of a duration as Go writes it, `None` for anything else.  A bare number is seconds.
+
+    Example:
+        >>> duration("6m0s"), duration("12ms"), duration("1h0m0.5s"), duration("2.5"), duration("soon")
+        (360.0, 0.012, 3600.5, 2.5, None)
+    """
+    text = text.strip()
+    if _BARE.fullmatch(text):
+        return float(text)
+    if not _DURATION.fullmatch(text):
+        return None
+    return math.fsum(float(number) * _seconds(unit) for number, unit in _PART.findall(text))
+
+
+def _seconds(unit: str) -> float:
+    unit = unit.lower()
+    return _UNITS_S[_WORDS.get(unit.removesuffix("s"), unit)]
+
+
+def _after_ms(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("retry-after-ms", "").strip()
+    return float(value) / 1000 if _BARE.fullmatch(value) else None
+
+
+def _after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("retry-after", "")
+    wait_s = duration(value)
+    return wait_s if wait_s is not None else _until(_date(value), headers)
+
+
+def _reset(headers: Mapping[str, str]) -> float | None:
+    """The longest wait of the windows that have nothing left."""
+    waits = [
+        _window_reset(headers.get(reset, ""), headers)
+        for remaining, reset in _WINDOWS
+        if headers.get(remaining, "").strip() == "0"
+    ]
+    return max((wait_s for wait_s in waits if wait_s is not None), default=None)
+
+
+def _window_reset(value: str, headers: Mapping[str, str]) -> float | None:
+    wait_s = duration(value)
+    if wait_s is None:
+        return _until(_rfc3339(value), headers)
+    if wait_s > _EPOCH_S:
+        return _until(wait_s / 1000 if wait_s > _EPOCH_MS else wait_s, headers)
+    return wait_s
+
+
+def _until(instant: float | None, headers: Mapping[str, str]) -> float | None:
+    """Seconds to `instant` by the provider's own clock if it tells, since ours may be off."""
+    if instant is None:
+        return None
+    now = _date(headers.get("date", ""))
+    return max(0.0, instant - (clock.wall() if now is None else now))
+
+
+def _date(text: str) -> float | None:
+    """Epoch seconds of an HTTP date in any of its three forms (RFC 9110, section 5.6.7)."""
+    if text.count(":") != 2:
+        return None
+    try:
+        return _epoch_s(parsedate_to_datetime(text))
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _rfc3339(text: str) -> float | None:
+    try:
+        return _epoch_s(datetime.fromisoformat(text.strip()))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _epoch_s(instant: datetime) -> float:
+    return (instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)).timestamp()

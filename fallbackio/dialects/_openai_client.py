@@ -1,0 +1,226 @@
+"""OpenAI's chat completions as a client speaks them, and as its compatible vendors do.
+
+This is the format that callers speak, so nearly all of it passes through untouched.  What is refused:
+an answer that is no answer (no choices, an `error` inside a 200, no JSON).  The odd rule: what differs
+between vendors is mended here where the meaning stays the same (the name of the token limit, the
+`developer` role, the shape of content and arguments), and only then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from fallbackio.dialects._openai_errors import failure, in_band
+from fallbackio.dialects._openai_stream import OpenAIReader
+from fallbackio.dialects._openai_values import (
+    arguments_of,
+    content_of,
+    finish_of,
+    function_of,
+    string,
+    usage_of,
+)
+from fallbackio.dialects._shared import count, json_object
+from fallbackio.dialects._vendors import VENDORS, Vendor
+from fallbackio.endpoint import Endpoint
+from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest
+from fallbackio.model import NO_USAGE, Choice, FunctionCall, Message, Reply, Request, ToolCall
+
+__all__ = ["OpenAIClient"]
+
+# A host we do not know is taken for a plain compatible server.
+_PLAIN = Vendor("", "")
+
+# These refuse fields that are not OpenAI's, such as the reasoning which other vendors give and want back.
+_REFUSE_REASONING = frozenset({"openai", "azure", "mistral"})
+
+# OpenAI's reasoning models refuse max_tokens (o1, o3-mini, gpt-5.1, …; not gpt-4o, gpt-35-turbo).
+_REASONING = re.compile(r"(?:ft:)?(?:o\d|gpt-(?:[5-9]|[12]\d))(?![0-9a-z])")
+
+# From gpt-5.6 on they refuse tools unless told not to reason, which is not their default.
+_NO_TOOLS_WITH_EFFORT = re.compile(r"(?:ft:)?gpt-(?:5\.(?:[6-9]|\d\d)|[6-9]|[12]\d)(?![0-9a-z])")
+
+_LIMITS = ("max_tokens", "max_completion_tokens")
+
+
+class OpenAIClient:
+    """The client side of the dialect; has no state."""
+
+    def url(self, endpoint: Endpoint) -> str:
+        """Where requests of `endpoint` go; a query in its `base_url` (Azure's api-version) is kept."""
+        base, mark, query = (endpoint.base_url or "").partition("?")
+        return f"{base.rstrip('/')}/chat/completions{mark}{query}"
+
+    def headers(self, endpoint: Endpoint) -> dict[str, str]:
+        """Authentication and content type; the endpoint's own headers win, whatever their case."""
+        ours = {"Content-Type": "application/json"}
+        if endpoint.api_key is not None:
+            ours["Authorization"] = f"Bearer {endpoint.api_key}"
+        named = {name.lower() for name in endpoint.headers}
+        kept = {name: value for name, value in ours.items() if name.lower() not in named}
+        return {**kept, **endpoint.headers}
+
+    def check(self, request: Request, endpoint: Endpoint) -> None:
+        """Everything that callers say in OpenAI's terms can be said here."""
+
+    def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
+        """Nothing, for the same reason."""
+        return ()
+
+    def encode(self, request: Request, endpoint: Endpoint) -> bytes:
+        """The body; raises `InvalidRequest` for what is no JSON."""
+        vendor = VENDORS.get(endpoint.vendor, _PLAIN)
+        messages = _messages(request.messages, vendor)
+        body: dict[str, Any] = {"model": endpoint.model, "messages": messages, **request.params}
+        _mend(body, endpoint, vendor)
+        if request.stream and vendor.takes_stream_options:
+            body.setdefault("stream_options", {"include_usage": True})
+        if endpoint.params:
+            _replace(body, endpoint.params)
+        if request.stream:
+            body["stream"] = True
+        else:
+            # An error without `stream`; an endpoint's params may carry it for its streamed calls.
+            body.pop("stream_options", None)
+        return _dumps(body)
+
+    def decode(self, body: bytes) -> Reply:
+        """A plain answer; raises the `AttemptError` that garbage or an error inside a 200 stands for."""
+        answer = json_object(body)
+        choices = answer.pop("choices", None)
+        if answer.get("error") or answer.get("object") == "error":
+            raise in_band(answer)
+        if type(choices) is not list or not choices:
+            raise BadAnswer("an answer without choices")
+        usage = answer.pop("usage", None)
+        answer.pop("object", None)
+        return Reply(
+            id=string(answer.pop("id", "")),
+            model=string(answer.pop("model", "")),
+            choices=tuple([_choice(position, choice) for position, choice in enumerate(choices)]),
+            usage=usage_of(usage) if usage else NO_USAGE,
+            created=count(answer.pop("created", 0)),
+            extra=answer,
+        )
+
+    def reader(self) -> OpenAIReader:
+        """A reader for one streamed answer."""
+        return OpenAIReader()
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> AttemptError:
+        """The error that a failing status stands for; never raises."""
+        return failure(status, headers, body)
+
+
+def _messages(messages: tuple[Mapping[str, Any], ...], vendor: Vendor) -> list[Mapping[str, Any]]:
+    rename = not vendor.takes_developer
+    strip = vendor.name in _REFUSE_REASONING
+    return [
+        _mended(message, rename, strip)
+        if (rename and message.get("role") == "developer") or (strip and "reasoning_content" in message)
+        else message
+        for message in messages
+    ]
+
+
+def _mended(message: Mapping[str, Any], rename: bool, strip: bool) -> dict[str, Any]:
+    mended = dict(message)
+    if rename and mended.get("role") == "developer":
+        mended["role"] = "system"
+    if strip:
+        mended.pop("reasoning_content", None)
+    return mended
+
+
+def _mend(body: dict[str, Any], endpoint: Endpoint, vendor: Vendor) -> None:
+    """Say the call's parameters in `vendor`'s words."""
+    if vendor.max_tokens_field == "max_tokens":
+        _rename(body, "max_completion_tokens", "max_tokens")
+    elif "max_tokens" in body and _REASONING.match(endpoint.model):
+        _rename(body, "max_tokens", "max_completion_tokens")
+    if "tools" in body and vendor.name == "openai" and _NO_TOOLS_WITH_EFFORT.match(endpoint.model):
+        body.setdefault("reasoning_effort", "none")
+
+
+def _rename(body: dict[str, Any], old: str, new: str) -> None:
+    if old in body:
+        value = body.pop(old)
+        body.setdefault(new, value)
+
+
+def _replace(body: dict[str, Any], params: Mapping[str, Any]) -> None:
+    """The endpoint's own parameters win, and are taken to be in its own words."""
+    if any(limit in params for limit in _LIMITS):
+        for limit in _LIMITS:
+            body.pop(limit, None)
+    for name, value in params.items():
+        if value is None:
+            body.pop(name, None)
+        else:
+            body[name] = value
+
+
+def _dumps(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError:
+        pass  # What json.dumps would take as well (integer keys in logit_bias), and our own values.
+    try:
+        return orjson.dumps(body, default=_value, option=orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError as error:
+        # orjson names the type and never the value.
+        raise InvalidRequest(f"the request is no JSON: {error}") from None
+
+
+def _value(value: object) -> object:
+    if isinstance(value, Message | ToolCall):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError
+
+
+def _choice(position: int, choice: Any) -> Choice:
+    message = choice.pop("message", None) if type(choice) is dict else None
+    if type(message) is not dict:
+        raise BadAnswer("a choice without a message")
+    finish = finish_of(choice)
+    said = _message(message)
+    if finish is None:
+        # The body is whole JSON, so nothing was cut off; but an answer there must be.
+        if not (said.content or said.tool_calls or said.refusal):
+            raise BadAnswer("a choice without content or finish reason")
+        finish = "tool_calls" if said.tool_calls else "stop"
+    choice.pop("finish_reason", None)
+    index = choice.pop("index", position)
+    return Choice(said, finish, index if type(index) is int else position, choice)
+
+
+def _message(message: dict[str, Any]) -> Message:
+    content = message.pop("content", None)
+    thought = ""
+    if content is not None and type(content) is not str:
+        content, thought = content_of(content)
+    calls = message.pop("tool_calls", None)
+    reasoning = (
+        thought or string(message.pop("reasoning_content", None)) or string(message.pop("reasoning", None))
+    )
+    role = string(message.pop("role", None)) or "assistant"
+    refusal = string(message.pop("refusal", None)) or None
+    return Message(content, _calls(calls) if calls else (), refusal, reasoning or None, message, role)
+
+
+def _calls(calls: object) -> tuple[ToolCall, ...]:
+    if type(calls) is not list:
+        raise BadAnswer("tool calls that are no list")
+    return tuple([_call(call) for call in calls])
+
+
+def _call(call: Any) -> ToolCall:
+    function, kind = function_of(call)
+    called = FunctionCall(string(function.get("name")), arguments_of(function))
+    return ToolCall(string(call.get("id")), called, kind)

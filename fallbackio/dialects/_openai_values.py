@@ -1,0 +1,83 @@
+"""The small values of OpenAI's answers, in every shape that vendors give them, whole or streamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from fallbackio.dialects._openai_errors import FAILED_FINISHES, in_band
+from fallbackio.dialects._shared import count
+from fallbackio.errors import BadAnswer
+from fallbackio.model import NO_USAGE, Usage
+
+__all__ = ["arguments_of", "content_of", "finish_of", "function_of", "string", "usage_of"]
+
+# Words of vendors (Together, Mistral) for reasons that OpenAI has a name for.
+_FINISHES = {"eos": "stop", "model_length": "length"}
+
+
+def string(value: object) -> str:
+    """`value` if it is a string; where vendors put `null` or worse, nothing."""
+    return value if type(value) is str else ""
+
+
+def finish_of(choice: dict[str, Any]) -> str | None:
+    """Why `choice` ended, `None` while it has not; raises for an end that is a failure."""
+    reason = choice.get("finish_reason")
+    if type(reason) is not str or not reason:
+        return None
+    if reason in FAILED_FINISHES:
+        raise in_band({"error": choice.get("error")}, reason)
+    return _FINISHES.get(reason, reason)
+
+
+def content_of(content: object) -> tuple[str, str]:
+    """Text and reasoning of `content`, which Mistral gives as a list of parts where it thinks."""
+    if content is None:
+        return "", ""
+    if type(content) is str:
+        return content, ""
+    if type(content) is not list:
+        raise BadAnswer("content that is neither text nor parts")
+    parts = [part for part in content if type(part) is dict]
+    text = [string(part.get("text")) for part in parts if part.get("type") == "text"]
+    thought = [_thought(part.get("thinking")) for part in parts if part.get("type") == "thinking"]
+    return "".join(text), "".join(thought)
+
+
+def _thought(thinking: object) -> str:
+    return thinking if type(thinking) is str else content_of(thinking)[0]
+
+
+def function_of(call: object) -> tuple[dict[str, Any], str]:
+    """What a tool call (or a piece of one) calls, and the call's type; Mistral leaves out the type."""
+    if type(call) is not dict:
+        raise BadAnswer("a tool call that is no object")
+    if type(custom := call.get("custom")) is dict:
+        return custom, "custom"
+    function = call.get("function")
+    return (function if type(function) is dict else {}), string(call.get("type")) or "function"
+
+
+def arguments_of(function: dict[str, Any]) -> str:
+    """The arguments as JSON text, also from a vendor that gives the object itself."""
+    arguments = function.get("arguments", function.get("input"))
+    if type(arguments) is str:
+        return arguments
+    return "" if arguments is None else orjson.dumps(arguments).decode()
+
+
+def usage_of(usage: object) -> Usage:
+    """`usage` in OpenAI's meaning; DeepSeek and Moonshot have names of their own for what was cached."""
+    if type(usage) is not dict:
+        return NO_USAGE
+    prompt = usage.get("prompt_tokens_details")
+    completion = usage.get("completion_tokens_details")
+    cached = prompt.get("cached_tokens") if type(prompt) is dict else None
+    return Usage(
+        prompt_tokens=count(usage.get("prompt_tokens")),
+        completion_tokens=count(usage.get("completion_tokens")),
+        cached_tokens=count(cached or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")),
+        reasoning_tokens=count(completion.get("reasoning_tokens")) if type(completion) is dict else 0,
+    )

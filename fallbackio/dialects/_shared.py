@@ -1,0 +1,84 @@
+"""What the dialects share: reading a JSON body, shortening a provider's words, a reply as deltas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from fallbackio.errors import BadAnswer
+from fallbackio.model import Delta, Reply, ToolCallDelta
+
+__all__ = ["count", "deltas_of", "json_object", "shape", "short"]
+
+_MESSAGE_CHARS = 300
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object that `body` is; raises `BadAnswer` for anything else, without quoting it."""
+    try:
+        # DeepSeek sends blank lines ahead of an answer for as long as it queues; JSON allows them.
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadAnswer(f"{shape(body)} in place of JSON") from None
+    if type(value) is not dict:
+        raise BadAnswer(f"a JSON {_KINDS.get(type(value), 'value')} in place of an object")
+    return value
+
+
+_KINDS: dict[type, str] = {list: "array", str: "string", type(None): "null", bool: "boolean"}
+
+
+def shape(body: bytes) -> str:
+    """What `body`, which is no JSON, looks like; safe to log.
+
+    Example:
+        >>> shape(b"<html>busy</html>")
+        'HTML'
+    """
+    start = body[:64].lstrip()
+    if not start:
+        return "an empty body"
+    if start.startswith(b"<"):
+        return "HTML"
+    if start.startswith((b"data:", b"event:", b":")):
+        return "an event stream"
+    if start.startswith((b"{", b"[")):
+        return "broken JSON"
+    return f"{len(body):,} bytes"
+
+
+def short(text: str) -> str:
+    """One line of at most 300 characters."""
+    return " ".join(text[: 10 * _MESSAGE_CHARS].split())[:_MESSAGE_CHARS]
+
+
+def count(value: object) -> int:
+    """A number of tokens; 0 for what is none."""
+    return value if type(value) is int and value > 0 else 0
+
+
+def deltas_of(reply: Reply) -> list[Delta]:
+    """The deltas that add up to `reply`, for a provider that answered whole where a stream was asked."""
+    deltas = [
+        Delta(
+            text=choice.message.content or "",
+            tool_calls=tuple(
+                [
+                    ToolCallDelta(index, call.id, call.name, call.arguments, call.type)
+                    for index, call in enumerate(choice.message.tool_calls)
+                ]
+            ),
+            finish_reason=choice.finish_reason,
+            reasoning=choice.message.reasoning or "",
+            refusal=choice.message.refusal or "",
+            index=choice.index,
+            id=reply.id,
+            model=reply.model,
+            created=reply.created,
+        )
+        for choice in reply.choices
+    ]
+    if reply.usage:
+        deltas.append(Delta(usage=reply.usage, id=reply.id, model=reply.model, created=reply.created))
+    return deltas

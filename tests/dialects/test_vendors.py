@@ -1,0 +1,68 @@
+"""The vendor table and the registry of dialects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from typing import cast
+
+import pytest
+
+from fallbackio.dialects import DIALECTS, VENDORS, Dialect, Vendor
+from fallbackio.endpoint import Endpoint
+
+EVERY = pytest.mark.parametrize("vendor", VENDORS.values(), ids=lambda vendor: vendor.name)
+
+
+@EVERY
+def test_a_vendor_can_be_asked(vendor: Vendor) -> None:
+    """Every vendor's base URL makes an endpoint whose dialect builds a URL below it."""
+    endpoint = Endpoint("some/model", base_url=vendor.base_url, vendor=vendor.name, dialect=vendor.dialect)
+
+    url = DIALECTS[vendor.dialect].client.url(endpoint)
+
+    assert url.startswith(f"{vendor.base_url}/")
+    assert "//" not in url.partition("://")[2]
+
+
+@EVERY
+def test_a_vendor_that_needs_a_key_names_a_variable(vendor: Vendor) -> None:
+    """A missing key can always be reported by the name of a variable to set."""
+    assert vendor.key_env or not vendor.needs_key
+    assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for name in vendor.key_env)
+
+
+@EVERY
+def test_keys_travel_encrypted(vendor: Vendor) -> None:
+    """Plain HTTP goes to this machine only."""
+    assert vendor.base_url.startswith(("https://", "http://localhost:", "http://127.0.0.1:"))
+
+
+@EVERY
+def test_a_name_cannot_be_mistaken_for_a_separator(vendor: Vendor) -> None:
+    """Names hold neither `/` nor `:`, so `vendor/model` and `vendor:model` stay unambiguous."""
+    assert re.fullmatch(r"[a-z][a-z0-9]*", vendor.name)
+    assert VENDORS[vendor.name] is vendor
+
+
+@pytest.mark.parametrize("table", [VENDORS, DIALECTS], ids=["vendors", "dialects"])
+def test_the_tables_cannot_be_changed(table: object) -> None:
+    """One user's change must not reach another's chain."""
+    with pytest.raises(TypeError):
+        cast("MutableMapping[str, object]", table)["openai"] = None
+
+
+def test_the_dialects_know_their_names() -> None:
+    """A dialect is found by the name it gives itself, and listens where its clients send."""
+    assert {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"} == {
+        name: dialect.path for name, dialect in DIALECTS.items()
+    }
+    assert all(name == dialect.name for name, dialect in DIALECTS.items())
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
+def test_a_client_finds_its_server(dialect: Dialect) -> None:
+    """A client whose base URL ends in /v1 asks where the server side listens."""
+    endpoint = Endpoint("m", base_url="http://localhost:1/v1")
+
+    assert f"http://localhost:1{dialect.path}" == dialect.client.url(endpoint)
