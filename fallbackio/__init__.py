@@ -1,3 +1,56 @@
-"""fallbackio: the answer from whichever model is up."""
+"""fallbackio: the answer from whichever model is up.
+
+The public names; more lives in `fallbackio.errors`, `.events`, `.breaker`, `.simulator` and
+`.testing`.  Importing this reads no environment, opens nothing and sets up no logging.
+"""
+
+from fallbackio.breaker import BreakerPolicy
+from fallbackio.chain import RetryPolicy, Sequence, Stream
+from fallbackio.config import Chain
+from fallbackio.endpoint import Endpoint
+from fallbackio.errors import (
+    AttemptError,
+    CallError,
+    ChainExhausted,
+    ConfigError,
+    ContentFiltered,
+    ContextTooLong,
+    DeadlineExceeded,
+    FallbackError,
+    InvalidRequest,
+    RateLimited,
+    StreamBroken,
+    TimedOut,
+)
+from fallbackio.model import Attempt, Delta, Message, Reply, Report, Request, ToolCall, Usage
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Attempt",
+    "AttemptError",
+    "BreakerPolicy",
+    "CallError",
+    "Chain",
+    "ChainExhausted",
+    "ConfigError",
+    "ContentFiltered",
+    "ContextTooLong",
+    "DeadlineExceeded",
+    "Delta",
+    "Endpoint",
+    "FallbackError",
+    "InvalidRequest",
+    "Message",
+    "RateLimited",
+    "Reply",
+    "Report",
+    "Request",
+    "RetryPolicy",
+    "Sequence",
+    "Stream",
+    "StreamBroken",
+    "TimedOut",
+    "ToolCall",
+    "Usage",
+]

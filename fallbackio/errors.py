@@ -28,7 +28,7 @@ message from them, so that a fact learnt later (which endpoint it was) appears i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
     # The one place where two modules need each other's names: an error carries the ledger, and
@@ -113,6 +113,7 @@ class AttemptError(FallbackError):
     """
 
     summary = "failed"
+    needs_operator = False  # whether it lasts until somebody acts, and is logged as an error
 
     def __init__(
         self,
@@ -133,6 +134,11 @@ class AttemptError(FallbackError):
         self.retry_after_s = retry_after_s
         self.endpoint = self.vendor = self.model = ""
 
+    def placed(self, endpoint: str, vendor: str, model: str) -> Self:
+        """The error itself, now knowing which endpoint it speaks of."""
+        self.endpoint, self.vendor, self.model = endpoint, vendor, model
+        return self
+
     def __str__(self) -> str:
         facts = [f"HTTP {self.status}"] if self.status is not None else []
         facts += [self.code] if self.code else []
@@ -148,7 +154,7 @@ class Refused(AttemptError):
     Nothing was sent; `retry_after_s` is a lower bound of the time until it is asked again.
 
     Example:
-        >>> [a.endpoint for a in reply.report.attempts if isinstance(a.error, fallbackio.Refused)]
+        >>> [a.endpoint for a in reply.report.attempts if isinstance(a.error, fallbackio.errors.Refused)]
         ['openai/gpt-4o']
     """
 
@@ -223,19 +229,20 @@ class QuotaExhausted(AttemptError):
     """Raised when the account is out of money or out of its plan; waiting does not help.
 
     Example:
-        >>> except fallbackio.QuotaExhausted as error:
+        >>> except fallbackio.errors.QuotaExhausted as error:
         ...     print(error.vendor, error.code)
         openai insufficient_quota
     """
 
     summary = "quota exhausted"
+    needs_operator = True
 
 
 class Overloaded(AttemptError):
     """Raised when the model has too many users (503, 529, or `overloaded_error` after a 200).
 
     Example:
-        >>> except fallbackio.Overloaded as error:
+        >>> except fallbackio.errors.Overloaded as error:
         ...     print(error.status)
         529
     """
@@ -247,7 +254,7 @@ class ServerFault(AttemptError):
     """Raised when the provider failed by itself (500, 502, 504, 408, 409, …).
 
     Example:
-        >>> except fallbackio.ServerFault as error:
+        >>> except fallbackio.errors.ServerFault as error:
         ...     print(error.status, error.request_id)
     """
 
@@ -261,7 +268,7 @@ class BadAnswer(AttemptError):
     answer over the size limit.  The message describes the shape and never quotes the answer.
 
     Example:
-        >>> except fallbackio.BadAnswer as error:
+        >>> except fallbackio.errors.BadAnswer as error:
         ...     print(error)
         vllm/llama: bad answer (HTTP 200): text/html in place of JSON
     """
@@ -273,22 +280,24 @@ class AuthFailed(AttemptError):
     """Raised when the endpoint did not accept its key (401, 403).
 
     Example:
-        >>> except fallbackio.AuthFailed as error:
+        >>> except fallbackio.errors.AuthFailed as error:
         ...     print(f"renew the key of {error.endpoint}")
     """
 
     summary = "key refused"
+    needs_operator = True
 
 
 class ModelNotFound(AttemptError):
     """Raised when the endpoint does not know its model or path (404, or a retired model).
 
     Example:
-        >>> except fallbackio.ModelNotFound as error:
+        >>> except fallbackio.errors.ModelNotFound as error:
         ...     print(error.model)
     """
 
     summary = "model not found"
+    needs_operator = True
 
 
 class InvalidRequest(AttemptError):

@@ -32,7 +32,8 @@ __all__ = [
 
 Outcome = Literal["won", "failed", "cut", "skipped"]
 
-ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+# A tuple, because a set raises for a role that cannot be hashed.
+ROLES = ("user", "assistant", "system", "tool", "developer", "function")
 
 # Names of OpenAI's clients that are no parameters of a chat completion, with what to use here.
 _NOT_PARAMETERS = {
@@ -314,6 +315,18 @@ class Reply:
         """The first choice's: `stop`, `length`, `tool_calls`, `content_filter`, or the provider's own."""
         return self.choices[0].finish_reason
 
+    def with_report(self, report: Report) -> Reply:
+        """The same answer with another report."""
+        return Reply(
+            id=self.id,
+            model=self.model,
+            choices=self.choices,
+            usage=self.usage,
+            created=self.created,
+            report=report,
+            extra=self.extra,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """OpenAI's `chat.completion` object, without the report."""
         return {
@@ -438,9 +451,8 @@ class Request:
         stream: bool = False,
     ) -> Request:
         """A request from what a user passes; raises `InvalidRequest` for messages of another shape."""
-        for name, instead in _NOT_PARAMETERS.items():
-            if name in params:
-                raise InvalidRequest(f"{name}= is not a parameter here: {instead}")
+        for name in _NOT_PARAMETERS.keys() & params.keys() if params else ():
+            raise InvalidRequest(f"{name}= is not a parameter here: {_NOT_PARAMETERS[name]}")
         return cls(messages=_messages(messages), params=params, stream=stream)
 
 
@@ -452,7 +464,13 @@ def _messages(given: object) -> tuple[Mapping[str, Any], ...]:
         raise InvalidRequest(f"messages must be a string or a list of message objects, not {kind}")
     if not given:
         raise InvalidRequest("messages is empty: there is nothing to answer")
-    return tuple([_message(position, message) for position, message in enumerate(given)])
+    return tuple(
+        [
+            # What nearly every message is; the rest is looked at more closely.
+            message if type(message) is dict and message.get("role") in ROLES else _message(at, message)
+            for at, message in enumerate(given)
+        ]
+    )
 
 
 def _message(position: int, message: object) -> Mapping[str, Any]:
@@ -463,7 +481,7 @@ def _message(position: int, message: object) -> Mapping[str, Any]:
         raise InvalidRequest(f"messages[{position}] must be a message object with a role, not {kind}")
     role = message.get("role")
     if role not in ROLES:
-        known = ", ".join(sorted(ROLES))
+        known = ", ".join(ROLES)
         said = "no role" if role is None else f"an unknown role of type {type(role).__name__}"
         raise InvalidRequest(f"messages[{position}] has {said}; roles are {known}")
     return message
@@ -474,23 +492,19 @@ def assemble(deltas: Iterable[Delta], report: Report = NO_REPORT) -> Reply:
 
     Choices keep their indexes, tool calls are joined by theirs, the last usage counts.
     """
+    given = list(deltas)
     drafts: dict[int, _Draft] = {}
-    answer_id = model = ""
-    created = 0
-    usage = NO_USAGE
-    for delta in deltas:
-        answer_id = answer_id or delta.id
-        model = model or delta.model
-        created = created or delta.created
-        usage = delta.usage or usage
-        if delta.is_content or delta.finish_reason is not None or delta.reasoning:
-            drafts.setdefault(delta.index, _Draft()).add(delta)
+    for delta in given:
+        draft = drafts.get(delta.index)
+        if draft is None:
+            draft = drafts[delta.index] = _Draft()
+        draft.add(delta)
     return Reply(
-        id=answer_id,
-        model=model,
-        choices=tuple(draft.choice(index) for index, draft in sorted(drafts.items())),
-        usage=usage,
-        created=created,
+        id=next((delta.id for delta in given if delta.id), ""),
+        model=next((delta.model for delta in given if delta.model), ""),
+        choices=tuple([draft.choice(index) for index, draft in sorted(drafts.items())]),
+        usage=next((delta.usage for delta in reversed(given) if delta.usage), NO_USAGE),
+        created=next((delta.created for delta in given if delta.created), 0),
         report=report,
     )
 

@@ -1,0 +1,5 @@
+"""The composition root: puts the parts together, and alone reads the environment."""
+
+from fallbackio.config._chain import Chain
+
+__all__ = ["Chain"]

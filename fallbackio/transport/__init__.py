@@ -1,0 +1,6 @@
+"""The door to the network: endpoints become providers here."""
+
+from fallbackio.transport._calling import CallingProvider
+from fallbackio.transport._http import HttpProvider, Session
+
+__all__ = ["CallingProvider", "HttpProvider", "Session"]

@@ -1,0 +1,319 @@
+"""One call under way: its clock, its plan and its ledger.
+
+A `Try` is one attempt while it runs.  It holds the permit, and whoever started it ends it exactly
+once with `won`, `failed` or `cut`; all three are synchronous, so that they work in a cancelled
+scope.  The ledger is what the tries have become.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fallbackio import clock
+from fallbackio.breaker import Permit
+from fallbackio.chain._plan import Leg, Plan, Route
+from fallbackio.chain._settings import Limits
+from fallbackio.chain._table import handling
+from fallbackio.errors import (
+    AttemptError,
+    ChainExhausted,
+    ContentFiltered,
+    ContextTooLong,
+    DeadlineExceeded,
+    FallbackError,
+    InvalidRequest,
+    Phase,
+    TimedOut,
+)
+from fallbackio.events import AttemptEnded, AttemptStarted, CallEnded, CallStarted, FailedOver
+from fallbackio.model import Attempt, Outcome, Reply, Report, Request, Usage
+from fallbackio.observe import Fanout
+
+__all__ = ["Call", "Try"]
+
+_ABOUT_THE_REQUEST = (InvalidRequest, ContextTooLong, ContentFiltered)
+
+
+class Try:
+    """One attempt from its start to its outcome."""
+
+    __slots__ = (
+        "attempt",
+        "call",
+        "forced",
+        "leg",
+        "limit_s",
+        "permit",
+        "phase",
+        "started",
+        "ttft_s",
+        "usage",
+        "whole_s",
+    )
+
+    def __init__(self, call: Call, leg: Leg, permit: Permit, now: float) -> None:
+        # The first timer's length and name, and the length of the attempt as a whole.
+        self.limit_s: float
+        self.phase: Phase
+        self.call = call
+        self.leg = leg
+        self.permit = permit
+        self.forced = permit.forced
+        self.started = now
+        self.whole_s = call.allowance(now)
+        ttft = call.limits.ttft_timeout
+        self.limit_s, self.phase = self.whole_s, "attempt"
+        if ttft is not None and ttft < self.whole_s:
+            self.limit_s, self.phase = ttft, "first_content"
+        self.ttft_s: float | None = None
+        self.usage: Usage | None = None
+        self.attempt: Attempt | None = None  # set once, by the outcome
+
+    def won(self, usage: Usage | None) -> None:
+        """It gave the answer."""
+        self.permit.ok()
+        self.usage = usage
+        self._end("won", None, self.leg.route.provider.success_status)
+
+    def failed(self, error: AttemptError) -> AttemptError:
+        """It failed; the breaker learns what the table says.  Returns the error, now with its place."""
+        severity = handling(error).severity
+        if severity is None:
+            self.permit.left()
+        else:
+            self.permit.failed(severity, error.retry_after_s, error.summary)
+        self._end("failed", self._placed(error), error.status)
+        return error
+
+    def timed_out(self, phase: Phase, limit_s: float) -> AttemptError:
+        """Our timer ended it.
+
+        An endpoint that was given less than its fair share of time, because others had used the
+        call's up, is not blamed for it, unless it was slow by any measure.
+        """
+        error = TimedOut(phase=phase, limit_s=limit_s)
+        age = clock.now() - self.started
+        slow = age >= self.leg.route.breaker.policy.slow_after_s
+        if slow or phase == "idle" or self.call.is_fair(limit_s):
+            return self.failed(error)
+        self.permit.left()
+        self._end("cut", self._placed(error), None)
+        return error
+
+    def cut(self) -> None:
+        """The caller left or was cancelled: nothing was learnt.  Does nothing after an outcome."""
+        if self.attempt is None:
+            self.permit.left()
+            self._end("cut", None, None)
+
+    def _placed(self, error: AttemptError) -> AttemptError:
+        spec = self.leg.route.spec
+        return error.placed(spec.name, spec.vendor, spec.model)
+
+    def _end(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> None:
+        self.attempt = self._entry(outcome, error, status)
+        self.call.ended(self.attempt)
+
+    def _entry(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> Attempt:
+        spec = self.leg.route.spec
+        return Attempt(
+            endpoint=spec.name,
+            vendor=spec.vendor,
+            model=spec.model,
+            outcome=outcome,
+            error=error,
+            status=status,
+            started_s=self.started - self.call.started,
+            ttft_s=self.ttft_s,
+            duration_s=clock.now() - self.started,
+            usage=self.usage,
+            forced=self.forced,
+        )
+
+
+class Call:
+    """One call from its first attempt to its report."""
+
+    __slots__ = (
+        "_entries",
+        "_origin",
+        "ambient",
+        "chain",
+        "deadline",
+        "limits",
+        "number",
+        "plan",
+        "request",
+        "started",
+        "tell",
+        "timeout",
+        "ttft_s",
+    )
+
+    def __init__(
+        self,
+        chain: str,
+        number: int,
+        request: Request,
+        plan: Plan,
+        limits: Limits,
+        timeout: float | None,
+        ambient: float,
+        tell: Fanout,
+    ) -> None:
+        self.chain = chain
+        self.number = number
+        self.request = request
+        self.plan = plan
+        self.limits = limits
+        self.tell = tell
+        self.timeout = timeout
+        self.started = clock.now()
+        own = math.inf if timeout is None else self.started + timeout
+        # The ambient deadline cancels by itself; it stands here so that the time is shared out by it.
+        self.ambient = ambient
+        self.deadline = min(own, ambient)
+        self.ttft_s: float | None = None
+        self._entries: list[Try | Attempt] = []
+        self._origin: tuple[Route, AttemptError] | None = None  # where the call last failed
+        if tell.listened_to:
+            tell(CallStarted(chain=chain, call=number, stream=request.stream))
+
+    def allowance(self, now: float) -> float:
+        """The seconds one attempt may take.
+
+        The least of the attempt's own limit and what is left of the call.  Where the first would
+        eat all of the second, what is left is shared evenly over the endpoints not yet asked, so
+        that the next one is not out of reach.
+        """
+        remaining = max(self.deadline - now, 0.0)
+        own = math.inf if self.limits.attempt_timeout is None else self.limits.attempt_timeout
+        if own >= remaining:
+            own = remaining / (1 + self.plan.untried)
+        return own
+
+    def is_fair(self, limit_s: float) -> bool:
+        """Whether an attempt with this limit got what the chain's settings give each endpoint."""
+        configured = [limit for limit in (self.limits.attempt_timeout, self.limits.ttft_timeout) if limit]
+        if self.timeout is not None:
+            configured.append(self.timeout / len(self.plan.legs))
+        # A millionth of slack: the share is a quotient, and rounding is no reason to be lenient.
+        return limit_s >= min(configured, default=0.0) * (1 - 1e-6)
+
+    def start(self, leg: Leg, permit: Permit, now: float) -> Try:
+        """A try of its own for `permit`; told to the sinks."""
+        self._note_skipped(now)
+        attempt = Try(self, leg, permit, now)
+        self._entries.append(attempt)
+        self._note_failover(leg.route)
+        if self.tell.listened_to:
+            name = leg.route.spec.name
+            self.tell(
+                AttemptStarted(chain=self.chain, call=self.number, endpoint=name, forced=attempt.forced)
+            )
+        return attempt
+
+    def ended(self, attempt: Attempt) -> None:
+        """An entry of the ledger is complete."""
+        if self.tell.listened_to or (attempt.error is not None and attempt.error.needs_operator):
+            self.tell(AttemptEnded(chain=self.chain, call=self.number, attempt=attempt))
+
+    def failed(self, attempt: Try, error: AttemptError) -> None:
+        """Let the plan know, and raise the error if the call ends with it."""
+        self._origin = (attempt.leg.route, error)
+        if not self.plan.failed(attempt.leg, error, clock.now()):
+            raise self.closed(error)
+
+    def _note_skipped(self, now: float) -> None:
+        if not self.plan.newly_skipped:
+            return
+        for leg in self.plan.newly_skipped:
+            spec, refused = leg.route.spec, leg.skipped
+            assert refused is not None  # noqa: S101 - what makes a leg newly skipped
+            refused.placed(spec.name, spec.vendor, spec.model)
+            entry = Attempt(
+                endpoint=spec.name,
+                vendor=spec.vendor,
+                model=spec.model,
+                outcome="skipped",
+                error=refused,
+                started_s=now - self.started,
+            )
+            self._entries.append(entry)
+            self._origin = self._origin or (leg.route, refused)
+            self.ended(entry)
+        self.plan.newly_skipped.clear()
+
+    def _note_failover(self, target: Route) -> None:
+        if self._origin is None:
+            return
+        origin, error = self._origin
+        self._origin = None
+        if origin is not target:
+            names = {"origin": origin.spec.name, "target": target.spec.name}
+            self.tell(FailedOver(chain=self.chain, call=self.number, error=error, **names))
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The ledger; tries still under way are not in it."""
+        entries = [e.attempt if isinstance(e, Try) else e for e in self._entries]
+        return tuple([entry for entry in entries if entry is not None])
+
+    def report(self) -> Report:
+        """How the call went so far."""
+        return Report(attempts=self.attempts, duration_s=clock.now() - self.started, ttft_s=self.ttft_s)
+
+    def answered(self, reply: Reply) -> Reply:
+        """The reply with its report; the call is over."""
+        report = self.report()
+        if self.tell.listened_to:
+            self.tell(CallEnded(chain=self.chain, call=self.number, report=report, outcome="answered"))
+        return reply.with_report(report)
+
+    def closed(self, error: FallbackError) -> FallbackError:
+        """The error with its ledger; the call is over."""
+        error.attempts = self.attempts
+        if self.tell.listened_to:
+            ended = CallEnded(
+                chain=self.chain, call=self.number, report=self.report(), outcome="failed", error=error
+            )
+            self.tell(ended)
+        return error
+
+    def left(self) -> None:
+        """The caller was cancelled, or left a stream: cut what runs; the call is over."""
+        for entry in self._entries:
+            if isinstance(entry, Try):
+                entry.cut()
+        if self.tell.listened_to:
+            report = self.report()
+            self.tell(CallEnded(chain=self.chain, call=self.number, report=report, outcome="cancelled"))
+
+    def given_up(self, now: float) -> FallbackError:
+        """What to raise when the plan has nothing more."""
+        self._note_skipped(now)
+        if now >= self.deadline:
+            return self.too_late()
+        causes = self.plan.causes
+        if causes and all(isinstance(cause, _ABOUT_THE_REQUEST) for cause in causes):
+            return self.closed(causes[0])  # each found fault with the request, the first choice's counts
+        error = ChainExhausted(
+            f"no endpoint answered: {self._summary()}", retry_after_s=self.plan.retry_in_s()
+        )
+        error.__cause__ = ExceptionGroup("what each endpoint failed with", causes) if causes else None
+        return self.closed(error)
+
+    def too_late(self) -> DeadlineExceeded:
+        """What to raise when the call's time has run out."""
+        limit = self.deadline - self.started
+        error = DeadlineExceeded(f"no answer within {limit:g} s: {self._summary()}", timeout_s=limit)
+        causes = self.plan.causes
+        error.__cause__ = ExceptionGroup("what each endpoint failed with", causes) if causes else None
+        self.closed(error)
+        return error
+
+    def _summary(self) -> str:
+        return "; ".join(
+            str(entry.error) if entry.error is not None else f"{entry.endpoint}: {entry.outcome}"
+            for entry in self.attempts
+        )

@@ -1,0 +1,173 @@
+"""The coordinator: one call after another over the endpoints of a chain.
+
+What to do next is the plan's to decide (`_plan`), how one attempt runs is `_attempt`'s; here the
+two meet.  A plain sequence needs no task of its own: the caller's task makes one attempt after the
+other, so when a call ends or is cancelled nothing is left to stop.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import anyio
+
+from fallbackio import clock
+from fallbackio.chain._attempt import TICK_S, Opened, ask, ask_streaming, open_stream
+from fallbackio.chain._call import Call, Try
+from fallbackio.chain._plan import Ask, Plan, Route
+from fallbackio.chain._settings import Limits, RetryPolicy
+from fallbackio.chain._stream import Stream
+from fallbackio.errors import AttemptError, ConfigError
+from fallbackio.model import Message, Reply, Request
+from fallbackio.observe import Fanout
+
+__all__ = ["UNSET", "Coordinator", "Messages", "Unset"]
+
+T = TypeVar("T")
+
+Messages = str | Sequence[Mapping[str, Any] | Message]
+
+
+class Unset:
+    """Stands for a timeout that was not given, because `None` means no limit."""
+
+    def __repr__(self) -> str:
+        return "the chain's"
+
+
+UNSET = Unset()
+
+
+class Coordinator:
+    """Runs calls over fixed routes; `fallbackio.Chain` is one with its endpoints built in."""
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        *,
+        name: str,
+        limits: Limits,
+        retry: RetryPolicy,
+        upstream: Literal["plain", "stream"],
+        overrule: Callable[[AttemptError], bool | None] | None,
+        tell: Fanout,
+        chance: random.Random,
+        end: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._routes = tuple(routes)
+        self._name = name
+        self._limits = limits
+        self._retry = retry
+        self._streams_upstream = upstream == "stream" or limits.ttft_timeout is not None
+        self._overrule = overrule
+        self._tell = tell
+        self._chance = chance
+        self._end = end
+        self._numbers = itertools.count(1)
+        self._closed = False
+
+    async def complete(
+        self, messages: Messages, *, timeout: float | Unset | None = UNSET, **params: Any
+    ) -> Reply:
+        """A whole answer from the first endpoint that gives one.
+
+        `messages` is a string or a list of OpenAI-format message objects; `params` are OpenAI's
+        (`tools`, `temperature`, `max_tokens`, …) and go to the provider, unknown ones untouched.
+        `timeout` in seconds replaces the chain's for this call, `None` means no limit.
+
+        Raises:
+            InvalidRequest: The request is at fault and would fail everywhere.
+            ChainExhausted: No endpoint answered.
+            DeadlineExceeded: The call's time ran out.
+            ConfigError: The chain is closed.
+
+        Example:
+            >>> reply = await chain.complete("Summarize this ticket.", max_tokens=200)
+            >>> print(reply.text)
+        """
+        call = self._begin(Request.of(messages, params, stream=self._streams_upstream), timeout)
+        return call.answered(await self._run(call, self._ask))
+
+    def stream(self, messages: Messages, *, timeout: float | Unset | None = UNSET, **params: Any) -> Stream:
+        """The answer piece by piece; takes what `complete` takes.
+
+        An async context manager: entering it waits for the first content and raises what
+        `complete` raises; iterating it yields `Delta`s and raises `StreamBroken` if the answer
+        breaks off later.  `timeout` counts the time spent waiting for the provider, not the
+        consumer's own.
+
+        Example:
+            >>> async with chain.stream("Tell a story.") as stream:
+            ...     async for delta in stream:
+            ...         print(delta.text, end="")
+        """
+        request = Request.of(messages, params, stream=True)
+        return Stream(lambda: self._begin(request, timeout), self._open)
+
+    async def aclose(self) -> None:
+        """Close the connections; calls still under way fail.  A second time does nothing."""
+        self._closed = True
+        await self._end()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _begin(self, request: Request, timeout: float | Unset | None) -> Call:
+        if self._closed:
+            raise ConfigError(f"{self._name} is closed")
+        for route in self._routes:
+            route.provider.check(request)
+        limit = self._limits.timeout if isinstance(timeout, Unset) else Limits(timeout=timeout).timeout
+        plan = Plan.over(self._routes, self._retry, self._limits.max_retries, self._chance, self._overrule)
+        return Call(
+            chain=self._name,
+            number=next(self._numbers),
+            request=request,
+            plan=plan,
+            limits=self._limits,
+            timeout=limit,
+            ambient=anyio.current_effective_deadline(),
+            tell=self._tell,
+        )
+
+    async def _ask(self, attempt: Try) -> Reply:
+        request = attempt.call.request
+        if request.stream:
+            return await ask_streaming(attempt, request, self._limits.idle_timeout)
+        return await ask(attempt, request)
+
+    async def _open(self, call: Call) -> Opened:
+        return await self._run(call, lambda attempt: open_stream(attempt, call.request))
+
+    async def _run(self, call: Call, make: Callable[[Try], Awaitable[T]]) -> T:
+        """Attempts one after the other until one succeeds or the plan has nothing more."""
+        try:
+            while True:
+                now = clock.now()
+                step = call.plan.next(now, call.deadline) if now < call.deadline else None
+                if step is None:
+                    if call.ambient <= now:
+                        # The caller's own scope is about to end us, or has been cancelled already:
+                        # that is his to hear, and not an error of ours.
+                        await anyio.sleep(TICK_S)
+                    raise call.given_up(now)
+                if not isinstance(step, Ask):
+                    await anyio.sleep_until(step.until)
+                    continue
+                attempt = call.start(step.leg, step.permit, now)
+                try:
+                    return await make(attempt)
+                except AttemptError as error:
+                    call.failed(attempt, error)
+        except anyio.get_cancelled_exc_class():
+            call.left()
+            raise

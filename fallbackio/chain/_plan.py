@@ -1,0 +1,215 @@
+"""Who is asked next: the decisions of one call, without a single await.
+
+A `Plan` is asked `next` and told `failed`.  It answers with an endpoint and its permit, an instant
+to wait for, or nothing more to try.  All that other calls could change meanwhile (the breakers) is
+looked at and acted upon within one synchronous step.
+
+The order of preference: an endpoint not yet asked, in the order given; a repeat, or the first try
+of one that is only resting, at the earliest instant that suits; last, one whose breaker is open
+(once per call: all breakers open is not an error yet).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+
+from attrs import define, field, frozen
+
+from fallbackio.breaker import Breaker, Permit
+from fallbackio.chain._settings import RetryPolicy
+from fallbackio.chain._table import Again, Handling, Onward, handling
+from fallbackio.endpoint import Endpoint, Provider
+from fallbackio.errors import AttemptError, ConnectionFailed, Refused
+
+__all__ = ["Ask", "Leg", "Plan", "Route", "Wait"]
+
+
+@frozen(eq=False)
+class Route:
+    """An endpoint as a chain holds it."""
+
+    spec: Endpoint
+    provider: Provider
+    breaker: Breaker
+
+
+@define(eq=False)
+class Leg:
+    """Where one endpoint stands within one call."""
+
+    route: Route
+    tries: int = 0  # requests sent to it in this call
+    ready_at: float = math.inf  # once tried: when it may be asked again; infinite for never
+    skipped: Refused | None = None  # set when its breaker refused it before its first try
+    barred: bool = False  # a failure elsewhere showed that it cannot help
+
+
+@frozen
+class Ask:
+    """Send to this endpoint now; whoever gets it must settle the permit."""
+
+    leg: Leg
+    permit: Permit
+
+
+@frozen
+class Wait:
+    """Nothing can be sent before this instant."""
+
+    until: float
+
+
+@define(eq=False)
+class Plan:
+    """The standing of all endpoints within one call, and what follows from it."""
+
+    legs: list[Leg]
+    retry: RetryPolicy
+    retries_left: int
+    chance: random.Random
+    overrule: Callable[[AttemptError], bool | None] | None = None
+    causes: list[AttemptError] = field(factory=list)  # one per failure, in order
+    newly_skipped: list[Leg] = field(factory=list)  # for the ledger; whoever reads it empties it
+    _insisted: Leg | None = None  # RetryPolicy.same_first: repeat here before handing over
+    _forced: bool = False  # panic happens once per call
+
+    @classmethod
+    def over(
+        cls,
+        routes: Sequence[Route],
+        retry: RetryPolicy,
+        max_retries: int,
+        chance: random.Random,
+        overrule: Callable[[AttemptError], bool | None] | None,
+    ) -> Plan:
+        """A plan over endpoints none of which has been asked."""
+        return cls([Leg(route) for route in routes], retry, max_retries, chance, overrule)
+
+    @property
+    def untried(self) -> int:
+        """How many endpoints could still be asked for the first time."""
+        return sum(not leg.tries and not leg.barred and leg.skipped is None for leg in self.legs)
+
+    def next(self, now: float, deadline: float) -> Ask | Wait | None:
+        """What to do now; `None` when nothing is left that could end before `deadline`."""
+        return self._insist(now, deadline) or self._fresh() or self._later(now, deadline) or self._panic()
+
+    def failed(self, leg: Leg, error: AttemptError, now: float) -> bool:
+        """Take note of a failed attempt; false if it ends the call, because it fails everywhere."""
+        self.causes.append(error)
+        row = handling(error)
+        leg.ready_at = self._ready_at(leg, error, row, now)
+        self._insisted = leg if leg.tries <= self.retry.same_first and leg.ready_at < math.inf else None
+        return self._goes_on(leg, error, row)
+
+    def _goes_on(self, leg: Leg, error: AttemptError, row: Handling) -> bool:
+        said = self.overrule(error) if self.overrule is not None else None
+        if said is not None:
+            return said
+        if row.onward is Onward.LARGER:
+            self._bar_smaller(leg)
+            return any(not other.barred for other in self.legs)
+        return row.onward is Onward.NEXT
+
+    def _bar_smaller(self, full: Leg) -> None:
+        held = full.route.spec.context_window or 0
+        for leg in self.legs:
+            leg.barred = leg.barred or (leg.route.spec.context_window or 0) <= held
+
+    def _ready_at(self, leg: Leg, error: AttemptError, row: Handling, now: float) -> float:
+        if row.again is Again.NEVER or error.should_retry is False:
+            return math.inf
+        if error.retry_after_s is not None:
+            # Never earlier than asked; a little later, so that waiting callers do not return as one.
+            return now + error.retry_after_s * (1 + 0.1 * self.chance.random())
+        unsent = isinstance(error, ConnectionFailed) and not error.sent
+        if row.again is Again.UNSENT and unsent and leg.tries == 1:
+            return now
+        ceiling = min(self.retry.max_s, self.retry.base_s * 2 ** (leg.tries - 1))
+        return now + self.chance.uniform(0, ceiling)
+
+    def _insist(self, now: float, deadline: float) -> Ask | Wait | None:
+        leg = self._insisted
+        if leg is None or not self.retries_left or leg.ready_at - now > self.retry.max_s:
+            return None
+        if leg.ready_at > now:
+            return Wait(leg.ready_at) if leg.ready_at < deadline else None
+        self._insisted = None
+        return self._repeat(leg)
+
+    def _fresh(self) -> Ask | None:
+        for leg in self.legs:
+            if leg.tries or leg.barred:
+                continue
+            permit = leg.route.breaker.acquire()
+            if permit is not None:
+                return self._ask(leg, permit)
+            if leg.skipped is None:
+                leg.skipped = Refused(retry_after_s=leg.route.breaker.retry_in_s)
+                self.newly_skipped.append(leg)
+        return None
+
+    def _later(self, now: float, deadline: float) -> Ask | Wait | None:
+        """A repeat, or the first try of an endpoint that rests; earliest first."""
+        while True:
+            leg = min(self.legs, key=lambda leg: self._when(leg, now), default=None)
+            if leg is None:
+                return None
+            when = self._when(leg, now)
+            if when >= deadline or when - now > self.retry.max_wait_s:
+                return None
+            if when > now:
+                return Wait(min(when, self._next_probe(now)))
+            ask = self._repeat(leg)
+            if ask is not None:
+                return ask
+            leg.ready_at = math.inf  # its breaker opened meanwhile
+
+    def _when(self, leg: Leg, now: float) -> float:
+        """The instant from which `leg` may be asked (again); infinite for never."""
+        if leg.barred:
+            return math.inf
+        if leg.tries:
+            return leg.ready_at if self.retries_left else math.inf
+        if leg.route.breaker.phase == "closed":  # skipped, so it is resting
+            return now + leg.route.breaker.retry_in_s
+        return math.inf
+
+    def _next_probe(self, now: float) -> float:
+        """When the first open breaker lets its probe through: worth waking up for."""
+        return min(
+            (
+                now + leg.route.breaker.retry_in_s
+                for leg in self.legs
+                if not leg.tries and not leg.barred and leg.route.breaker.retry_in_s > 0
+            ),
+            default=math.inf,
+        )
+
+    def _repeat(self, leg: Leg) -> Ask | None:
+        permit = leg.route.breaker.acquire()
+        if permit is None:
+            return None
+        self.retries_left -= 1
+        return self._ask(leg, permit)
+
+    def _panic(self) -> Ask | None:
+        closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred]
+        if self._forced or not closed_to_us:
+            return None
+        self._forced = True
+        leg = min(closed_to_us, key=lambda leg: leg.route.breaker.retry_in_s)
+        return self._ask(leg, leg.route.breaker.force())
+
+    def _ask(self, leg: Leg, permit: Permit) -> Ask:
+        leg.tries += 1
+        leg.ready_at = math.inf
+        return Ask(leg, permit)
+
+    def retry_in_s(self) -> float | None:
+        """Seconds until some endpoint asked to be tried again, for a caller who gives up now."""
+        waits = [leg.route.breaker.retry_in_s for leg in self.legs if leg.route.breaker.retry_in_s > 0]
+        waits += [cause.retry_after_s for cause in self.causes if cause.retry_after_s is not None]
+        return min(waits, default=None)

@@ -1,0 +1,130 @@
+"""The composition root: the public `Chain`, where endpoints, breakers, transport and log meet."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from fallbackio import clock
+from fallbackio.breaker import Breaker, BreakerPolicy
+from fallbackio.chain import Coordinator, FallbackRule, Limits, RetryPolicy, Route, parse_rules
+from fallbackio.chain import Sequence as SequenceStrategy
+from fallbackio.config._steps import resolve
+from fallbackio.dialects import DIALECTS
+from fallbackio.endpoint import Endpoint, Provider
+from fallbackio.errors import ConfigError
+from fallbackio.events import EventSink
+from fallbackio.observe import Fanout, log_event
+from fallbackio.transport import CallingProvider, HttpProvider, Session
+
+__all__ = ["Chain"]
+
+
+class Chain(Coordinator):
+    """An ordered list of endpoints that answers as one.
+
+    Asks the first endpoint, and the next ones as the ones before fail; leaves alone what is
+    broken until it recovers.  Use it as an async context manager, or call `aclose` when done.  It
+    belongs to the event loop of its first call.  Durations are seconds, `None` switches a limit off.
+
+    Args:
+        steps: What to ask, in order: `"vendor/model"` strings (keys from the environment) and
+            `Endpoint`s.
+        timeout: The whole call.
+        attempt_timeout: One attempt: `complete` until the answer is whole, `stream` until its
+            first content.  Where it would take all that is left of the call, that is shared evenly
+            among the endpoints not yet asked.
+        ttft_timeout: Until the first content of an attempt.  With it, `complete` asks for a stream
+            upstream, so that a stall is seen within seconds while a long answer may take its time.
+        idle_timeout: Between two contents of a streamed answer.
+        connect_timeout: Until a new connection stands: name look-up, TCP and TLS.
+        max_retries: Repeats of endpoints already tried, in all, per call.
+        strategy: When the next attempt starts; `"sequence"`: after a failure.
+        breaker: When an endpoint is left alone, and for how long; each has a breaker of its own.
+        retry: How repeats wait.
+        fallback_on: Failures that go on to the next endpoint although they would be raised at
+            once: error classes, HTTP statuses, or functions of the error that return true (go
+            on), false (raise) or `None` (no opinion).
+        upstream: `"stream"` makes `complete` ask for a stream upstream also without a
+            `ttft_timeout`.
+        sinks: Told of every event; see `fallbackio.events`.
+        max_answer_bytes: A longer answer is a `BadAnswer`.
+        name: What log and events call the chain.
+        seed: Of the jitter, for repeatable tests.
+
+    Raises:
+        ConfigError: For an empty chain, an unknown vendor, a missing key, a name given twice, a
+            setting out of its range.
+
+    Example:
+        >>> async with fallbackio.Chain(["openai/gpt-4o", "anthropic/claude-sonnet-4-5"]) as chain:
+        ...     reply = await chain.complete("Say hello.")
+        ...     print(reply.text, reply.report.endpoint)
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[str | Endpoint],
+        *,
+        timeout: float | None = 300.0,
+        attempt_timeout: float | None = 60.0,
+        ttft_timeout: float | None = None,
+        idle_timeout: float | None = 30.0,
+        connect_timeout: float | None = 10.0,
+        max_retries: int = 2,
+        strategy: Literal["sequence"] | SequenceStrategy = "sequence",
+        breaker: BreakerPolicy | None = None,
+        retry: RetryPolicy | None = None,
+        fallback_on: Iterable[FallbackRule] = (),
+        upstream: Literal["plain", "stream"] = "plain",
+        sinks: Iterable[EventSink] = (),
+        max_answer_bytes: int = 32 * 2**20,
+        name: str = "chain",
+        seed: int | None = None,
+    ) -> None:
+        _one_of("upstream", upstream, ("plain", "stream"))
+        if not isinstance(strategy, SequenceStrategy):
+            _one_of("strategy", strategy, ("sequence",))
+        limits = Limits(
+            timeout=timeout,
+            attempt_timeout=attempt_timeout,
+            ttft_timeout=ttft_timeout,
+            idle_timeout=idle_timeout,
+            connect_timeout=connect_timeout,
+            max_retries=max_retries,
+        )
+        endpoints = resolve(steps)
+        chance = clock.chance(seed)
+        tell = Fanout(sinks, always=[log_event])
+        session = Session(connect_timeout=connect_timeout, max_answer_bytes=max_answer_bytes)
+        policy = breaker or BreakerPolicy()
+        super().__init__(
+            [_route(endpoint, session, policy, chance, tell) for endpoint in endpoints],
+            name=name,
+            limits=limits,
+            retry=retry or RetryPolicy(),
+            upstream=upstream,
+            overrule=parse_rules(fallback_on),
+            tell=tell,
+            chance=chance,
+            end=session.aclose,
+        )
+
+
+def _route(
+    endpoint: Endpoint, session: Session, policy: BreakerPolicy, chance: random.Random, tell: Fanout
+) -> Route:
+    breaker = Breaker(endpoint.name, policy, chance=chance, on_move=tell)
+    return Route(endpoint, _provider(endpoint, session), breaker)
+
+
+def _provider(endpoint: Endpoint, session: Session) -> Provider:
+    if endpoint.fn is not None:
+        return CallingProvider(endpoint.fn)
+    return HttpProvider(endpoint, DIALECTS[endpoint.dialect or "openai"], session)
+
+
+def _one_of(name: str, value: object, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise ConfigError(f"{name} must be one of {', '.join(map(repr, options))}, not {value!r}")

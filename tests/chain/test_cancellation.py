@@ -1,0 +1,136 @@
+"""Cancelled at every one of its steps, a call leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+import anyio
+import pytest
+from attrs import frozen
+
+import fallbackio
+from fallbackio import Endpoint
+from fallbackio.simulator import Behaviour, Fault, Reset, Silence, Simulator, Stall, Status
+from fallbackio.testing import run
+
+# More steps than any of the scenarios takes; a scenario that never ends is a failure of its own.
+MOST_STEPS = 400
+
+
+async def complete(chain: fallbackio.Chain) -> None:
+    await chain.complete("hi")
+
+
+async def read_stream(chain: fallbackio.Chain) -> None:
+    async with chain.stream("hi") as stream:
+        async for _ in stream:
+            pass
+
+
+async def leave_stream(chain: fallbackio.Chain) -> None:
+    async with chain.stream("hi") as stream:
+        async for _ in stream:
+            break
+
+
+@frozen
+class Scenario:
+    """A call to cancel: what it does, and what its first endpoint does."""
+
+    name: str
+    call: Callable[[fallbackio.Chain], Awaitable[None]]
+    fault: Fault | None = None
+    upstream: str = "plain"
+    spares: int = 1
+
+
+SCENARIOS = [
+    Scenario("healthy", complete),
+    Scenario("healthy over a stream", complete, upstream="stream"),
+    Scenario("failover", complete, Status(500)),
+    Scenario("stall, then failover", complete, Silence()),
+    Scenario("stall over a stream", complete, Stall(2), upstream="stream"),
+    Scenario("reset, then failover", complete, Reset()),
+    Scenario("waiting for a repeat", complete, Status(429, retry_after_s=1), spares=0),
+    Scenario("stream", read_stream),
+    Scenario("stream after failover", read_stream, Stall("content")),
+    Scenario("stream left early", leave_stream),
+    Scenario("stream that stalls", read_stream, Stall(2)),
+]
+
+
+@types.coroutine
+def stepping(
+    coroutine: Coroutine[Any, Any, None], at: int, act: Callable[[], None]
+) -> Generator[Any, Any, int]:
+    """Run `coroutine`, call `act` just before its step number `at`; gives the number of steps."""
+    step, resume = 0, coroutine.send
+    value: Any = None
+    while True:
+        if step == at:
+            act()
+        step += 1
+        try:
+            waited_for = resume(value)
+        except StopIteration:
+            return step
+        try:
+            value, resume = (yield waited_for), coroutine.send
+        except BaseException as error:
+            value, resume = error, coroutine.throw
+
+
+async def cancelled_at(scenario: Scenario, dialect: str, step: int, *, while_suspended: bool) -> bool:
+    """Run the scenario, cancel it at `step`, look for leftovers; whether it had so many steps."""
+    async with Simulator() as sim:
+        names = ["first", *[f"spare{number}" for number in range(scenario.spares)]]
+        behaviours = [Behaviour(tokens=4, pace_s=0.01, fault=scenario.fault), *[Behaviour(tokens=4)] * 9]
+        simulated = [sim.add(name, behaviour) for name, behaviour in zip(names, behaviours, strict=False)]
+        steps = [
+            Endpoint("m", name=one.name, base_url=one.url(dialect), dialect=dialect, api_key="k")
+            for one in simulated
+        ]
+        upstream: Any = scenario.upstream
+        async with fallbackio.Chain(
+            steps, attempt_timeout=1, idle_timeout=1, upstream=upstream, seed=1
+        ) as chain:
+            before = asyncio.all_tasks()
+            reached = False
+            with anyio.CancelScope() as scope:
+
+                def cancel() -> None:
+                    nonlocal reached
+                    reached = True
+                    if while_suspended:
+                        asyncio.get_running_loop().call_soon(scope.cancel)
+                    else:
+                        scope.cancel()
+
+                call: Any = scenario.call(chain)
+                try:
+                    await stepping(call, step, cancel)
+                except (fallbackio.StreamBroken, fallbackio.ChainExhausted):
+                    pass
+            spoilt = [task for task in asyncio.all_tasks() - before if "fallbackio/chain" in repr(task)]
+            await anyio.sleep(0.05)
+            assert not spoilt
+            assert [one.stats.in_flight for one in simulated] == [0] * len(simulated), f"step {step}"
+            permits = [route.breaker.in_flight for route in chain._routes]
+            assert permits == [0] * len(permits), f"step {step}"
+        return reached
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+@pytest.mark.parametrize("while_suspended", [False, True], ids=["before a step", "within a step"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_cancelled_at_every_step(scenario: Scenario, while_suspended: bool, dialect: str) -> None:
+    """No task, no request at the simulator within 50 ms, and no permit is left, whichever the step."""
+    for step in range(MOST_STEPS):
+        if not run(cancelled_at, scenario, dialect, step, while_suspended=while_suspended):
+            break
+    else:
+        pytest.fail("the call never ended")
+    assert step > 1

@@ -1,0 +1,114 @@
+"""The house is built in layers, and this guards them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fallbackio
+
+ROOT = Path(fallbackio.__file__).parent
+
+RANKS = {
+    "errors": 0,
+    "clock": 0,
+    "model": 1,
+    "events": 2,
+    "endpoint": 2,
+    "dialects": 3,
+    "breaker": 3,
+    "selection": 3,
+    "observe": 3,
+    "chain": 4,
+    "transport": 4,
+    "config": 5,
+    "simulator": 6,
+    "testing": 6,
+    "cli": 7,
+}
+
+DOORS = {
+    "aiobreaker": {"breaker/_aiobreaker.py"},
+    "aiohttp": {"transport", "simulator"},
+    "typer": {"cli"},
+    "rich": {"cli"},
+}
+
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def unit_of(path: Path) -> str:
+    """The top-level module or package that `path` belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[str, ast.AST]]:
+    """Every module imported in `path`, also within functions; not what only type checkers see."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    hidden = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [alias.name for alias in node.names]
+            if node.module == "fallbackio":
+                yield from ((f"fallbackio.{name}", node) for name in names)
+            else:
+                yield node.module or "", node
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_strictly_down(path: Path) -> None:
+    """A module imports only from a lower rank, or from its own package."""
+    unit = unit_of(path)
+    if unit == "__init__":
+        return
+    for name, _ in imports(path):
+        if name.startswith("fallbackio."):
+            target = name.split(".")[1]
+            assert target == unit or RANKS[target] < RANKS[unit], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_each_dependency_has_one_door(path: Path) -> None:
+    """A third-party package is imported only where the design says."""
+    inner = str(path.relative_to(ROOT))
+    for name, _ in imports(path):
+        doors = DOORS.get(name.split(".")[0])
+        if doors is not None:
+            assert inner in doors or unit_of(path) in doors, f"{path} imports {name}"
+
+
+def test_only_one_module_reads_the_environment() -> None:
+    """Settings come from arguments; the environment is read in one place."""
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
+    }
+
+    assert readers == {"config/_environ.py"}
+
+
+def test_no_task_is_created_outside_a_group() -> None:
+    """A task nobody owns outlives its call."""
+    makers = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in {"create_task", "ensure_future"}
+    ]
+
+    assert makers == []
