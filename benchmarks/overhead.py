@@ -1,0 +1,242 @@
+"""What a call through fallbackio costs, beside bare aiohttp + orjson doing the same work.
+
+Both talk to the same simulator in a process of its own, in turns within one run, so that a machine
+whose speed drifts slows both.  CPU is this process's own (client only).  The figures to quote are
+the medians of the rounds' ratios.
+
+    python benchmarks/overhead.py                  # prints
+    python benchmarks/overhead.py --write          # and puts the tables into benchmarks/README.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from attrs import frozen
+
+import fallbackio
+from fallbackio.simulator import Behaviour, Simulator
+
+CHUNKS = 32
+MESSAGES = [
+    {"role": "system", "content": "You answer in one sentence."},
+    {"role": "user", "content": "Summarize this ticket: the printer on the third floor is on fire."},
+]
+README = Path(__file__).with_name("README.md")
+FIVE = "aiohttp, anyio, aiobreaker, attrs, orjson"
+
+Call = Callable[[], Awaitable[str]]
+
+
+@frozen
+class Row:
+    """One comparison: seconds of CPU and wall per call for both, and the ratios of the rounds."""
+
+    name: str
+    cpu_s: float
+    bare_cpu_s: float
+    cpu_ratio: float
+    wall_ratio: float
+
+    def line(self) -> str:
+        ours, bare = self.cpu_s * 1e6, self.bare_cpu_s * 1e6
+        return (
+            f"| {self.name} | {bare:.0f} µs | {ours:.0f} µs | {self.cpu_ratio:.2f} | {self.wall_ratio:.2f} |"
+        )
+
+
+async def serve() -> None:
+    """The other process: one healthy endpoint, until standard input closes."""
+    async with Simulator() as simulator:
+        simulator.add("healthy", Behaviour(tokens=CHUNKS))
+        print(simulator.endpoint("healthy").url("openai"), flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+class Server(AbstractAsyncContextManager[str]):
+    """Runs `serve` in a process of its own; gives its base URL."""
+
+    async def __aenter__(self) -> str:
+        pipe = asyncio.subprocess.PIPE
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, __file__, "--serve", stdin=pipe, stdout=pipe
+        )
+        assert self.process.stdout is not None
+        return (await self.process.stdout.readline()).decode().strip()
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        await self.process.wait()
+
+
+def bare(session: aiohttp.ClientSession, url: str, *, stream: bool) -> Call:
+    """What a careful engineer writes by hand when nothing may go wrong."""
+    headers = {"Authorization": "Bearer key", "Content-Type": "application/json"}
+
+    async def complete() -> str:
+        body = orjson.dumps({"model": "m", "messages": MESSAGES})
+        async with session.post(url, data=body, headers=headers) as response:
+            answer = orjson.loads(await response.read())
+        return str(answer["choices"][0]["message"]["content"])
+
+    async def streamed() -> str:
+        options = {"include_usage": True}
+        body = orjson.dumps({"model": "m", "messages": MESSAGES, "stream": True, "stream_options": options})
+        text, rest = [], b""
+        async with session.post(url, data=body, headers=headers) as response:
+            async for chunk in response.content.iter_any():
+                *events, rest = (rest + chunk).split(b"\n\n")
+                for event in events:
+                    if event.startswith(b"data: ") and event != b"data: [DONE]":
+                        for choice in orjson.loads(event[6:])["choices"]:
+                            text.append(choice["delta"].get("content") or "")
+        return "".join(text)
+
+    return streamed if stream else complete
+
+
+def ours(chain: fallbackio.Chain, *, stream: bool) -> Call:
+    """The same through a chain of one healthy endpoint."""
+
+    async def complete() -> str:
+        return (await chain.complete(MESSAGES)).text
+
+    async def streamed() -> str:
+        text = []
+        async with chain.stream(MESSAGES) as answer:
+            async for delta in answer:
+                text.append(delta.text)
+        return "".join(text)
+
+    return streamed if stream else complete
+
+
+async def measure(call: Call, calls: int) -> tuple[float, float]:
+    """Seconds of CPU and of wall per call."""
+    gc.collect()
+    cpu, wall = time.process_time(), time.perf_counter()
+    for _ in range(calls):
+        await call()
+    return (time.process_time() - cpu) / calls, (time.perf_counter() - wall) / calls
+
+
+async def compare(name: str, reference: Call, candidate: Call, rounds: int, calls: int) -> Row:
+    """Both in turns; the texts must be the same, or the comparison means nothing."""
+    assert await reference() == await candidate() != ""
+    await measure(reference, calls)
+    await measure(candidate, calls)
+    pairs = [(await measure(reference, calls), await measure(candidate, calls)) for _ in range(rounds)]
+    return Row(
+        name,
+        cpu_s=statistics.median(mine[0] for _, mine in pairs),
+        bare_cpu_s=statistics.median(base[0] for base, _ in pairs),
+        cpu_ratio=statistics.median(mine[0] / base[0] for base, mine in pairs),
+        wall_ratio=statistics.median(mine[1] / base[1] for base, mine in pairs),
+    )
+
+
+async def overhead(rounds: int, calls: int) -> list[Row]:
+    """The rows of the first table."""
+    async with Server() as base_url, aiohttp.ClientSession() as session:
+        url = f"{base_url}/chat/completions"
+        spec = fallbackio.Endpoint("m", base_url=base_url, api_key="key")
+        async with fallbackio.Chain([spec]) as chain:
+            return [
+                await compare(
+                    "`complete()`", bare(session, url, stream=False), ours(chain, stream=False), rounds, calls
+                ),
+                await compare(
+                    f"`stream()` of {CHUNKS} chunks",
+                    bare(session, url, stream=True),
+                    ours(chain, stream=True),
+                    rounds,
+                    calls,
+                ),
+            ]
+
+
+IMPORT = f"""
+import resource, time
+import {FIVE}
+def kib(): return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 1024
+memory, began = kib(), time.perf_counter()
+import fallbackio
+print(time.perf_counter() - began, kib() - memory)
+"""
+
+
+def import_cost(runs: int) -> tuple[float, float]:
+    """Median seconds and MiB that `import fallbackio` adds to its five dependencies."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    figures = []
+    for _ in range(runs + 1):  # the first fills the bytecode cache
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORT], env=environment, capture_output=True, text=True, check=True
+        )
+        figures.append(tuple(float(word) for word in done.stdout.split()))
+    figures = figures[1:]
+    return statistics.median(s for s, _ in figures), statistics.median(k for _, k in figures) / 1024
+
+
+def report(rows: list[Row], imported: tuple[float, float], rounds: int, calls: int) -> str:
+    seconds, mebibytes = imported
+    return "\n".join(
+        [
+            f"Measured {datetime.now(UTC):%Y-%m-%d} with {platform.python_implementation()} "
+            f"{platform.python_version()}, aiohttp {aiohttp.__version__}, {os.cpu_count()} cores; medians of "
+            f"{rounds} interleaved rounds of {calls} calls.",
+            "",
+            "| | bare aiohttp + orjson, CPU | fallbackio, CPU | CPU ratio | wall ratio |",
+            "|---|---|---|---|---|",
+            *[row.line() for row in rows],
+            "",
+            f"`import fallbackio` adds {seconds * 1e3:.0f} ms and {mebibytes:.1f} MiB to importing {FIVE}.",
+        ]
+    )
+
+
+def write(text: str) -> None:
+    """Replace the generated part of benchmarks/README.md."""
+    begin, end = "<!-- overhead: begin -->", "<!-- overhead: end -->"
+    page = README.read_text(encoding="utf-8")
+    before, after = page.split(begin)[0], page.split(end)[1]
+    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--calls", type=int, default=300)
+    parser.add_argument("--write", action="store_true", help="put the result into benchmarks/README.md")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options: Any = parser.parse_args()
+    logging.disable(logging.WARNING)
+    if options.serve:
+        asyncio.run(serve())
+        return
+    rows = asyncio.run(overhead(options.rounds, options.calls))
+    text = report(rows, import_cost(9), options.rounds, options.calls)
+    print(text)
+    if options.write:
+        write(text)
+
+
+if __name__ == "__main__":
+    main()
