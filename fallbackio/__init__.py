@@ -5,7 +5,7 @@ The public names; more lives in `fallbackio.errors`, `.events`, `.breaker`, `.si
 """
 
 from fallbackio.breaker import BreakerPolicy
-from fallbackio.chain import RetryPolicy, Sequence, Stream
+from fallbackio.chain import Hedge, Race, RetryPolicy, Sequence, Stream, first_good
 from fallbackio.config import Chain
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import (
@@ -40,8 +40,10 @@ __all__ = [
     "Delta",
     "Endpoint",
     "FallbackError",
+    "Hedge",
     "InvalidRequest",
     "Message",
+    "Race",
     "RateLimited",
     "Reply",
     "Report",
@@ -53,4 +55,5 @@ __all__ = [
     "TimedOut",
     "ToolCall",
     "Usage",
+    "first_good",
 ]

@@ -149,16 +149,17 @@ class AttemptError(FallbackError):
 
 
 class Refused(AttemptError):
-    """Raised when an endpoint was skipped because its breaker is open or it is resting.
+    """Raised when an endpoint was skipped; nothing was sent.
 
-    Nothing was sent; `retry_after_s` is a lower bound of the time until it is asked again.
+    Its circuit is open, it is resting after a 429, or it takes longer than what is left of the call.
+    `retry_after_s` is a lower bound of the time until it is asked again.
 
     Example:
         >>> [a.endpoint for a in reply.report.attempts if isinstance(a.error, fallbackio.errors.Refused)]
         ['openai/gpt-4o']
     """
 
-    summary = "skipped, its circuit is open"
+    summary = "skipped"
 
 
 class ConnectionFailed(AttemptError):
@@ -199,7 +200,7 @@ class TimedOut(AttemptError):
 
     def __init__(self, message: str = "", *, phase: Phase = "attempt", limit_s: float = 0.0) -> None:
         super().__init__(message)
-        self.phase = phase
+        self.phase: Phase = phase
         self.limit_s = limit_s
 
     def __str__(self) -> str:
@@ -445,6 +446,10 @@ def by_status(status: int) -> type[AttemptError]:
 
     Every other 4xx is an `InvalidRequest`, every other 5xx a `ServerFault`, the rest (redirects,
     odd 2xx) a `BadAnswer`.
+
+    Example:
+        >>> by_status(429), by_status(529)
+        (<class 'fallbackio.errors.RateLimited'>, <class 'fallbackio.errors.Overloaded'>)
     """
     known = _BY_STATUS.get(status)
     if known is not None:

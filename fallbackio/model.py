@@ -61,6 +61,7 @@ class Usage:
 
     @property
     def total_tokens(self) -> int:
+        """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
 
     def __bool__(self) -> bool:
@@ -108,10 +109,12 @@ class ToolCall:
 
     @property
     def name(self) -> str:
+        """The tool's name."""
         return self.function.name
 
     @property
     def arguments(self) -> str:
+        """JSON text as the model wrote it, to be checked before it is used."""
         return self.function.arguments
 
     def to_dict(self) -> dict[str, Any]:
@@ -328,7 +331,12 @@ class Reply:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """OpenAI's `chat.completion` object, without the report."""
+        """OpenAI's `chat.completion` object, without the report.
+
+        Example:
+            >>> reply.to_dict()["choices"][0]["message"]["content"]
+            'Hello!'
+        """
         return {
             "id": self.id,
             "object": "chat.completion",
@@ -399,7 +407,12 @@ class Delta:
         return bool(self.text or self.tool_calls or self.refusal)
 
     def to_dict(self) -> dict[str, Any]:
-        """OpenAI's `chat.completion.chunk` object."""
+        """OpenAI's `chat.completion.chunk` object.
+
+        Example:
+            >>> Delta("Hel").to_dict()["choices"][0]["delta"]
+            {'content': 'Hel'}
+        """
         delta: dict[str, Any] = {}
         if self.text:
             delta["content"] = self.text
@@ -450,7 +463,16 @@ class Request:
         *,
         stream: bool = False,
     ) -> Request:
-        """A request from what a user passes; raises `InvalidRequest` for messages of another shape."""
+        """A request from what a user passes.
+
+        Raises:
+            InvalidRequest: For messages of another shape, and for `model=`, `stream=` or
+                `messages=` among the parameters.
+
+        Example:
+            >>> Request.of([{"role": "user", "content": "Hello"}], {"temperature": 0}).params
+            {'temperature': 0}
+        """
         for name in _NOT_PARAMETERS.keys() & params.keys() if params else ():
             raise InvalidRequest(f"{name}= is not a parameter here: {_NOT_PARAMETERS[name]}")
         return cls(messages=_messages(messages), params=params, stream=stream)

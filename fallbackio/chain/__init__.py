@@ -1,8 +1,10 @@
 """The coordinator: sequences attempts, bounds them in time and reports what was tried."""
 
 from fallbackio.chain._coordinator import UNSET, Coordinator, Messages, Unset
+from fallbackio.chain._first_good import first_good
 from fallbackio.chain._plan import Route
-from fallbackio.chain._settings import Limits, RetryPolicy, Sequence
+from fallbackio.chain._settings import Limits, RetryPolicy
+from fallbackio.chain._strategy import Hedge, Race, Sequence, Strategy, named
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._table import FallbackRule, parse_rules
 
@@ -10,12 +12,17 @@ __all__ = [
     "UNSET",
     "Coordinator",
     "FallbackRule",
+    "Hedge",
     "Limits",
     "Messages",
+    "Race",
     "RetryPolicy",
     "Route",
     "Sequence",
+    "Strategy",
     "Stream",
     "Unset",
+    "first_good",
+    "named",
     "parse_rules",
 ]

@@ -8,12 +8,16 @@ scope.  The ledger is what the tries have become.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from fallbackio import clock
-from fallbackio.breaker import Permit
-from fallbackio.chain._plan import Leg, Plan, Route
+from fallbackio.breaker import Severity
+from fallbackio.chain._latency import Latencies
+from fallbackio.chain._plan import Ask, Plan, Route
 from fallbackio.chain._settings import Limits
+from fallbackio.chain._strategy import Strategy
 from fallbackio.chain._table import handling
+from fallbackio.endpoint import Upstream
 from fallbackio.errors import (
     AttemptError,
     ChainExhausted,
@@ -33,17 +37,26 @@ __all__ = ["Call", "Try"]
 
 _ABOUT_THE_REQUEST = (InvalidRequest, ContextTooLong, ContentFiltered)
 
+# The adaptive limit of the first content: of a thousand healthy attempts one would be cut (the
+# Builders' Library's false-timeout rate), half as long again because the window holds few such
+# tails, and never so short that an ordinary pause would end it.
+ADAPTIVE_QUANTILE = 0.999
+ADAPTIVE_FACTOR = 1.5
+ADAPTIVE_FLOOR_S = 1.0
+
 
 class Try:
     """One attempt from its start to its outcome."""
 
     __slots__ = (
+        "_extra",
+        "_permit",
+        "alive",
         "attempt",
         "call",
         "forced",
         "leg",
         "limit_s",
-        "permit",
         "phase",
         "started",
         "ttft_s",
@@ -51,27 +64,30 @@ class Try:
         "whole_s",
     )
 
-    def __init__(self, call: Call, leg: Leg, permit: Permit, now: float) -> None:
-        # The first timer's length and name, and the length of the attempt as a whole.
-        self.limit_s: float
-        self.phase: Phase
+    def __init__(self, call: Call, ask: Ask, now: float, *, extra: bool) -> None:
         self.call = call
-        self.leg = leg
-        self.permit = permit
-        self.forced = permit.forced
+        self.leg = ask.leg
+        self.forced = ask.permit.forced
         self.started = now
         self.whole_s = call.allowance(now)
-        ttft = call.limits.ttft_timeout
-        self.limit_s, self.phase = self.whole_s, "attempt"
-        if ttft is not None and ttft < self.whole_s:
-            self.limit_s, self.phase = ttft, "first_content"
+        # The first timer's length and name.
+        self.limit_s: float = self.whole_s
+        self.phase: Phase = "attempt"
+        first = call.first_content_s(self.leg.route.latencies)
+        if first < self.whole_s:
+            self.limit_s, self.phase = first, "first_content"
+        self.alive = False  # the provider has accepted the request; known for streams
         self.ttft_s: float | None = None
         self.usage: Usage | None = None
         self.attempt: Attempt | None = None  # set once, by the outcome
+        self._permit = ask.permit
+        self._extra = extra
+        if extra:
+            call.plan.budget.withdraw()
 
     def won(self, usage: Usage | None) -> None:
         """It gave the answer."""
-        self.permit.ok()
+        self._permit.ok()
         self.usage = usage
         self._end("won", None, self.leg.route.provider.success_status)
 
@@ -79,13 +95,13 @@ class Try:
         """It failed; the breaker learns what the table says.  Returns the error, now with its place."""
         severity = handling(error).severity
         if severity is None:
-            self.permit.left()
+            self._permit.left()
         else:
-            self.permit.failed(severity, error.retry_after_s, error.summary)
+            self._permit.failed(severity, error.retry_after_s, error.summary)
         self._end("failed", self._placed(error), error.status)
         return error
 
-    def timed_out(self, phase: Phase, limit_s: float) -> AttemptError:
+    def timed_out(self, phase: Phase, limit_s: float) -> TimedOut:
         """Our timer ended it.
 
         An endpoint that was given less than its fair share of time, because others had used the
@@ -93,24 +109,49 @@ class Try:
         """
         error = TimedOut(phase=phase, limit_s=limit_s)
         age = clock.now() - self.started
+        self.leg.route.latencies.add(age)
         slow = age >= self.leg.route.breaker.policy.slow_after_s
-        if slow or phase == "idle" or self.call.is_fair(limit_s):
-            return self.failed(error)
-        self.permit.left()
-        self._end("cut", self._placed(error), None)
+        if slow or phase != "attempt" or self.call.is_fair(limit_s):
+            self.failed(error)
+        else:
+            self._permit.left()
+            self._end("cut", self._placed(error), None)
         return error
 
-    def cut(self) -> None:
-        """The caller left or was cancelled: nothing was learnt.  Does nothing after an outcome."""
-        if self.attempt is None:
-            self.permit.left()
-            self._end("cut", None, None)
+    def cut(self, tokens: int = 0) -> None:
+        """We stopped it.  Does nothing after an outcome.
+
+        The caller was cancelled or left: nothing was learnt.  Or another attempt won: then a loser
+        that was slow by its own measure counts as failed, because racing would hide a dead endpoint
+        for ever, and may be asked again if the winner breaks.  `tokens` were seen, and are charged for.
+        """
+        if self.attempt is not None:
+            return
+        age = clock.now() - self.started
+        self.usage = Usage(completion_tokens=tokens) if tokens else None
+        if self.call.decided:
+            self.leg.tries = 0
+        if self.call.decided and age >= self.call.slow_s(self):
+            self.leg.route.latencies.add(age)
+            self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
+        else:
+            self._permit.left()
+        self._end("cut", None, None)
+
+    def second(self, tokens: int) -> None:
+        """It succeeded in the tick in which another had won: a good sign, and not wanted for now."""
+        self.leg.tries = 0
+        self._permit.ok()
+        self.usage = Usage(completion_tokens=tokens)
+        self._end("cut", None, None)
 
     def _placed(self, error: AttemptError) -> AttemptError:
         spec = self.leg.route.spec
         return error.placed(spec.name, spec.vendor, spec.model)
 
     def _end(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> None:
+        if self._extra:
+            self.call.plan.budget.give_back()
         self.attempt = self._entry(outcome, error, status)
         self.call.ended(self.attempt)
 
@@ -140,11 +181,14 @@ class Call:
         "ambient",
         "chain",
         "deadline",
+        "decided",
+        "drain",
         "limits",
         "number",
         "plan",
         "request",
         "started",
+        "strategy",
         "tell",
         "timeout",
         "ttft_s",
@@ -152,21 +196,27 @@ class Call:
 
     def __init__(
         self,
+        *,
         chain: str,
         number: int,
         request: Request,
         plan: Plan,
         limits: Limits,
+        strategy: Strategy,
         timeout: float | None,
         ambient: float,
         tell: Fanout,
+        drain: Callable[[Route, Upstream, float], bool],
     ) -> None:
         self.chain = chain
         self.number = number
         self.request = request
         self.plan = plan
         self.limits = limits
+        self.strategy = strategy
         self.tell = tell
+        self.drain = drain
+        self.decided = False  # an attempt has won; those cut from now on are losers
         self.timeout = timeout
         self.started = clock.now()
         own = math.inf if timeout is None else self.started + timeout
@@ -192,22 +242,39 @@ class Call:
             own = remaining / (1 + self.plan.untried)
         return own
 
+    def first_content_s(self, latencies: Latencies) -> float:
+        """The seconds until an attempt's first content, at an endpoint with these times."""
+        limit = self.limits.ttft_timeout
+        if limit == "adaptive":
+            worst = latencies.quantile(ADAPTIVE_QUANTILE)
+            return math.inf if worst is None else max(worst * ADAPTIVE_FACTOR, ADAPTIVE_FLOOR_S)
+        return math.inf if limit is None or not self.request.stream else limit
+
+    def slow_s(self, attempt: Try) -> float:
+        """The age from which a loser counts as slow."""
+        return self.strategy.slow_s(attempt.leg.route.latencies, attempt.alive)
+
+    def drains(self, attempt: Try, upstream: Upstream) -> bool:
+        """Whether a loser goes on in the background; otherwise it has to be closed."""
+        return self.decided and self.drain(attempt.leg.route, upstream, attempt.started)
+
     def is_fair(self, limit_s: float) -> bool:
         """Whether an attempt with this limit got what the chain's settings give each endpoint."""
-        configured = [limit for limit in (self.limits.attempt_timeout, self.limits.ttft_timeout) if limit]
+        configured = [] if self.limits.attempt_timeout is None else [self.limits.attempt_timeout]
         if self.timeout is not None:
             configured.append(self.timeout / len(self.plan.legs))
         # A millionth of slack: the share is a quotient, and rounding is no reason to be lenient.
         return limit_s >= min(configured, default=0.0) * (1 - 1e-6)
 
-    def start(self, leg: Leg, permit: Permit, now: float) -> Try:
-        """A try of its own for `permit`; told to the sinks."""
+    def start(self, ask: Ask, now: float, *, extra: bool = False) -> Try:
+        """A try of its own, told to the sinks; `extra` for a hedge, which is no failover either."""
         self._note_skipped(now)
-        attempt = Try(self, leg, permit, now)
+        attempt = Try(self, ask, now, extra=extra or ask.extra)
         self._entries.append(attempt)
-        self._note_failover(leg.route)
+        if not extra:
+            self._note_failover(ask.leg.route)
         if self.tell.listened_to:
-            name = leg.route.spec.name
+            name = ask.leg.route.spec.name
             self.tell(
                 AttemptStarted(chain=self.chain, call=self.number, endpoint=name, forced=attempt.forced)
             )
@@ -218,10 +285,14 @@ class Call:
         if self.tell.listened_to or (attempt.error is not None and attempt.error.needs_operator):
             self.tell(AttemptEnded(chain=self.chain, call=self.number, attempt=attempt))
 
+    def noted(self, attempt: Try, error: AttemptError) -> bool:
+        """Let the plan know; false if the call ends with this failure."""
+        self._origin = (attempt.leg.route, error)
+        return self.plan.failed(attempt.leg, error, clock.now())
+
     def failed(self, attempt: Try, error: AttemptError) -> None:
         """Let the plan know, and raise the error if the call ends with it."""
-        self._origin = (attempt.leg.route, error)
-        if not self.plan.failed(attempt.leg, error, clock.now()):
+        if not self.noted(attempt, error):
             raise self.closed(error)
 
     def _note_skipped(self, now: float) -> None:
@@ -292,7 +363,7 @@ class Call:
     def given_up(self, now: float) -> FallbackError:
         """What to raise when the plan has nothing more."""
         self._note_skipped(now)
-        if now >= self.deadline:
+        if now >= self.deadline or (self.plan.short_of_time and not self.plan.causes):
             return self.too_late()
         causes = self.plan.causes
         if causes and all(isinstance(cause, _ABOUT_THE_REQUEST) for cause in causes):

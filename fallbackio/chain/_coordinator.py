@@ -9,27 +9,33 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Sequence as Sequenced
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 import anyio
 
 from fallbackio import clock
-from fallbackio.chain._attempt import TICK_S, Opened, ask, ask_streaming, open_stream
+from fallbackio.chain._attempt import TICK_S, Opened, ask, open_stream, read_to_end
+from fallbackio.chain._background import Background
+from fallbackio.chain._budget import Budget
 from fallbackio.chain._call import Call, Try
-from fallbackio.chain._plan import Ask, Plan, Route
+from fallbackio.chain._contest import contest
+from fallbackio.chain._hedging import Hedging
+from fallbackio.chain._plan import Plan, Route, Wait
 from fallbackio.chain._settings import Limits, RetryPolicy
+from fallbackio.chain._strategy import Hedge, Sequence, Strategy
 from fallbackio.chain._stream import Stream
 from fallbackio.errors import AttemptError, ConfigError
-from fallbackio.model import Message, Reply, Request
+from fallbackio.model import Message, Reply, Request, assemble
 from fallbackio.observe import Fanout
 
 __all__ = ["UNSET", "Coordinator", "Messages", "Unset"]
 
 T = TypeVar("T")
 
-Messages = str | Sequence[Mapping[str, Any] | Message]
+Messages = str | Sequenced[Mapping[str, Any] | Message]
 
 
 class Unset:
@@ -47,11 +53,12 @@ class Coordinator:
 
     def __init__(
         self,
-        routes: Sequence[Route],
+        routes: Sequenced[Route],
         *,
         name: str,
         limits: Limits,
         retry: RetryPolicy,
+        strategy: Strategy,
         upstream: Literal["plain", "stream"],
         overrule: Callable[[AttemptError], bool | None] | None,
         tell: Fanout,
@@ -62,7 +69,14 @@ class Coordinator:
         self._name = name
         self._limits = limits
         self._retry = retry
-        self._streams_upstream = upstream == "stream" or limits.ttft_timeout is not None
+        self._strategy = strategy
+        hedge = strategy if isinstance(strategy, Hedge) else None
+        self._budget = Budget(retry.budget_ratio if hedge is None else hedge.extra_load)
+        self._background = Background(None if hedge is None else hedge.drain_losers)
+        # What is slow shows in the first content, which a plain answer does not have.
+        self._streams_upstream = (
+            upstream == "stream" or limits.ttft_timeout is not None or not isinstance(strategy, Sequence)
+        )
         self._overrule = overrule
         self._tell = tell
         self._chance = chance
@@ -90,7 +104,8 @@ class Coordinator:
             >>> print(reply.text)
         """
         call = self._begin(Request.of(messages, params, stream=self._streams_upstream), timeout)
-        return call.answered(await self._run(call, self._ask))
+        get = self._whole if self._streams_upstream else self._plain
+        return call.answered(await self._run(call, get))
 
     def stream(self, messages: Messages, *, timeout: float | Unset | None = UNSET, **params: Any) -> Stream:
         """The answer piece by piece; takes what `complete` takes.
@@ -109,8 +124,15 @@ class Coordinator:
         return Stream(lambda: self._begin(request, timeout), self._open)
 
     async def aclose(self) -> None:
-        """Close the connections; calls still under way fail.  A second time does nothing."""
+        """Close the connections; calls still under way fail.  A second time does nothing.
+
+        Example:
+            >>> chain = fallbackio.Chain(["openai/gpt-4o"])
+            >>> ...
+            >>> await chain.aclose()
+        """
         self._closed = True
+        await self._background.aclose()
         await self._end()
 
     async def __aenter__(self) -> Self:
@@ -127,29 +149,31 @@ class Coordinator:
         for route in self._routes:
             route.provider.check(request)
         limit = self._limits.timeout if isinstance(timeout, Unset) else Limits(timeout=timeout).timeout
-        plan = Plan.over(self._routes, self._retry, self._limits.max_retries, self._chance, self._overrule)
+        self._budget.deposit()
+        plan = Plan.over(
+            self._routes, self._retry, self._limits.max_retries, self._chance, self._budget, self._overrule
+        )
         return Call(
             chain=self._name,
             number=next(self._numbers),
             request=request,
             plan=plan,
             limits=self._limits,
+            strategy=self._strategy,
             timeout=limit,
             ambient=anyio.current_effective_deadline(),
             tell=self._tell,
+            drain=self._background.drain,
         )
 
-    async def _ask(self, attempt: Try) -> Reply:
-        request = attempt.call.request
-        if request.stream:
-            return await ask_streaming(attempt, request, self._limits.idle_timeout)
-        return await ask(attempt, request)
-
     async def _open(self, call: Call) -> Opened:
-        return await self._run(call, lambda attempt: open_stream(attempt, call.request))
+        return await self._run(call, self._opened)
 
-    async def _run(self, call: Call, make: Callable[[Try], Awaitable[T]]) -> T:
-        """Attempts one after the other until one succeeds or the plan has nothing more."""
+    async def _run(self, call: Call, get: Callable[[Try], Awaitable[T | None]]) -> T:
+        """Attempts until one gives an answer or the plan has nothing more.
+
+        `get` returns `None` for a failure that the plan knows of and that does not end the call.
+        """
         try:
             while True:
                 now = clock.now()
@@ -160,14 +184,54 @@ class Coordinator:
                         # that is his to hear, and not an error of ours.
                         await anyio.sleep(TICK_S)
                     raise call.given_up(now)
-                if not isinstance(step, Ask):
-                    await anyio.sleep_until(step.until)
+                if isinstance(step, Wait):
+                    with self._budget.held():
+                        await anyio.sleep_until(step.until)
                     continue
-                attempt = call.start(step.leg, step.permit, now)
-                try:
-                    return await make(attempt)
-                except AttemptError as error:
-                    call.failed(attempt, error)
+                answer = await get(call.start(step, now))
+                if answer is not None:
+                    return answer
         except anyio.get_cancelled_exc_class():
             call.left()
             raise
+
+    async def _plain(self, attempt: Try) -> Reply | None:
+        """A plain answer; there is nothing to race, because nothing shows before its end."""
+        try:
+            reply = await ask(attempt, attempt.call.request)
+        except AttemptError as error:
+            attempt.call.failed(attempt, error)
+            return None
+        attempt.won(reply.usage)
+        return reply
+
+    async def _whole(self, attempt: Try) -> Reply | None:
+        """A whole answer, asked for as a stream, so that a stall is seen long before its end."""
+        opened = await self._opened(attempt)
+        if opened is None:
+            return None
+        try:
+            await read_to_end(opened, self._limits.idle_timeout)
+        except AttemptError as error:
+            attempt.call.decided = False  # nothing was delivered: the question is open again
+            attempt.call.failed(opened.attempt, error)
+            return None
+        attempt.call.ttft_s = opened.attempt.started + (opened.attempt.ttft_s or 0.0) - attempt.call.started
+        reply = assemble(opened.deltas)
+        opened.attempt.won(reply.usage)
+        return reply
+
+    async def _opened(self, attempt: Try) -> Opened | None:
+        """A streamed answer at its commit point, of this attempt or of one that overtook it."""
+        call = attempt.call
+        if not isinstance(self._strategy, Sequence):
+            try:
+                return await contest(Hedging(call, self._strategy), attempt)
+            except AttemptError as error:  # it would fail everywhere; the others have been cut
+                raise call.closed(error)  # noqa: B904 - it is the same error, with its ledger
+        # A contest whose delay is infinite never has a second runner: it needs no task group.
+        try:
+            return await open_stream(attempt, call.request)
+        except AttemptError as error:
+            call.failed(attempt, error)
+            return None

@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from attrs import define, field, frozen
 
 from fallbackio.breaker import Breaker, Permit
+from fallbackio.chain._budget import Budget
+from fallbackio.chain._latency import Latencies
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.chain._table import Again, Handling, Onward, handling
 from fallbackio.endpoint import Endpoint, Provider
@@ -33,6 +35,7 @@ class Route:
     spec: Endpoint
     provider: Provider
     breaker: Breaker
+    latencies: Latencies = field(factory=Latencies)
 
 
 @define(eq=False)
@@ -43,7 +46,7 @@ class Leg:
     tries: int = 0  # requests sent to it in this call
     ready_at: float = math.inf  # once tried: when it may be asked again; infinite for never
     skipped: Refused | None = None  # set when its breaker refused it before its first try
-    barred: bool = False  # a failure elsewhere showed that it cannot help
+    barred: bool = False  # a failure elsewhere showed that it cannot help, or the time is too short
 
 
 @frozen
@@ -52,6 +55,7 @@ class Ask:
 
     leg: Leg
     permit: Permit
+    extra: bool = False  # a repeat: it spends from the chain's budget
 
 
 @frozen
@@ -69,11 +73,13 @@ class Plan:
     retry: RetryPolicy
     retries_left: int
     chance: random.Random
+    budget: Budget
     overrule: Callable[[AttemptError], bool | None] | None = None
     causes: list[AttemptError] = field(factory=list)  # one per failure, in order
     newly_skipped: list[Leg] = field(factory=list)  # for the ledger; whoever reads it empties it
     _insisted: Leg | None = None  # RetryPolicy.same_first: repeat here before handing over
     _forced: bool = False  # panic happens once per call
+    short_of_time: bool = False  # an endpoint was left out because it needs longer than is left
 
     @classmethod
     def over(
@@ -82,10 +88,11 @@ class Plan:
         retry: RetryPolicy,
         max_retries: int,
         chance: random.Random,
+        budget: Budget,
         overrule: Callable[[AttemptError], bool | None] | None,
     ) -> Plan:
         """A plan over endpoints none of which has been asked."""
-        return cls([Leg(route) for route in routes], retry, max_retries, chance, overrule)
+        return cls([Leg(route) for route in routes], retry, max_retries, chance, budget, overrule)
 
     @property
     def untried(self) -> int:
@@ -94,7 +101,12 @@ class Plan:
 
     def next(self, now: float, deadline: float) -> Ask | Wait | None:
         """What to do now; `None` when nothing is left that could end before `deadline`."""
-        return self._insist(now, deadline) or self._fresh() or self._later(now, deadline) or self._panic()
+        return (
+            self._insist(now, deadline)
+            or self.fresh(now, deadline)
+            or self._later(now, deadline)
+            or self._panic()
+        )
 
     def failed(self, leg: Leg, error: AttemptError, now: float) -> bool:
         """Take note of a failed attempt; false if it ends the call, because it fails everywhere."""
@@ -132,24 +144,38 @@ class Plan:
 
     def _insist(self, now: float, deadline: float) -> Ask | Wait | None:
         leg = self._insisted
-        if leg is None or not self.retries_left or leg.ready_at - now > self.retry.max_s:
+        if leg is None or not self._may_repeat or leg.ready_at - now > self.retry.max_s:
             return None
         if leg.ready_at > now:
             return Wait(leg.ready_at) if leg.ready_at < deadline else None
         self._insisted = None
         return self._repeat(leg)
 
-    def _fresh(self) -> Ask | None:
+    def fresh(self, now: float, deadline: float) -> Ask | None:
+        """The next endpoint that has not been asked and may be."""
         for leg in self.legs:
-            if leg.tries or leg.barred:
+            if leg.tries or leg.barred or self._too_slow(leg, deadline - now):
                 continue
             permit = leg.route.breaker.acquire()
             if permit is not None:
                 return self._ask(leg, permit)
             if leg.skipped is None:
-                leg.skipped = Refused(retry_after_s=leg.route.breaker.retry_in_s)
-                self.newly_skipped.append(leg)
+                said = "it is resting" if leg.route.breaker.phase == "closed" else "its circuit is open"
+                self._skip(leg, Refused(said, retry_after_s=leg.route.breaker.retry_in_s))
         return None
+
+    def _too_slow(self, leg: Leg, left_s: float) -> bool:
+        """Whether it could not even begin to answer in what is left, by its own median."""
+        typical = leg.route.latencies.quantile(0.5) if left_s < math.inf else None
+        if typical is None or typical <= left_s:
+            return False
+        self.short_of_time = leg.barred = True
+        self._skip(leg, Refused(f"it takes about {typical:.1f} s to begin, {left_s:.1f} s are left"))
+        return True
+
+    def _skip(self, leg: Leg, refused: Refused) -> None:
+        leg.skipped = refused
+        self.newly_skipped.append(leg)
 
     def _later(self, now: float, deadline: float) -> Ask | Wait | None:
         """A repeat, or the first try of an endpoint that rests; earliest first."""
@@ -172,7 +198,7 @@ class Plan:
         if leg.barred:
             return math.inf
         if leg.tries:
-            return leg.ready_at if self.retries_left else math.inf
+            return leg.ready_at if self._may_repeat else math.inf
         if leg.route.breaker.phase == "closed":  # skipped, so it is resting
             return now + leg.route.breaker.retry_in_s
         return math.inf
@@ -188,12 +214,16 @@ class Plan:
             default=math.inf,
         )
 
+    @property
+    def _may_repeat(self) -> bool:
+        return self.retries_left > 0 and self.budget.allows()
+
     def _repeat(self, leg: Leg) -> Ask | None:
         permit = leg.route.breaker.acquire()
         if permit is None:
             return None
         self.retries_left -= 1
-        return self._ask(leg, permit)
+        return self._ask(leg, permit, extra=True)
 
     def _panic(self) -> Ask | None:
         closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred]
@@ -203,10 +233,10 @@ class Plan:
         leg = min(closed_to_us, key=lambda leg: leg.route.breaker.retry_in_s)
         return self._ask(leg, leg.route.breaker.force())
 
-    def _ask(self, leg: Leg, permit: Permit) -> Ask:
+    def _ask(self, leg: Leg, permit: Permit, *, extra: bool = False) -> Ask:
         leg.tries += 1
         leg.ready_at = math.inf
-        return Ask(leg, permit)
+        return Ask(leg, permit, extra)
 
     def retry_in_s(self) -> float | None:
         """Seconds until some endpoint asked to be tried again, for a caller who gives up now."""

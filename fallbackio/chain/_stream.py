@@ -19,6 +19,7 @@ import anyio
 from fallbackio import clock
 from fallbackio.chain._attempt import TICK_S, Opened, close, has_progress
 from fallbackio.chain._call import Call
+from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError, ConfigError, FallbackError, StreamBroken, TimedOut
 from fallbackio.model import Delta, Reply, Report, assemble
 
@@ -115,10 +116,11 @@ class Stream:
         if self._opened is None or self._call is None:
             raise ConfigError("enter the stream first: async with chain.stream(...) as stream")
         upstream = self._opened.upstream
+        assert upstream is not None  # noqa: S101 - it was opened
         try:
             batch = upstream.take()
             while not batch and not upstream.finished:
-                batch = await self._wait()
+                batch = await self._wait(upstream)
         except AttemptError as error:
             raise await self._broken(error) from error
         except BaseException:  # the caller was cancelled: the permit goes back, the request ends
@@ -131,17 +133,16 @@ class Stream:
         else:
             self._finish()
 
-    async def _wait(self) -> list[Delta]:
+    async def _wait(self, upstream: Upstream) -> list[Delta]:
         """Wait for the provider within what the timers have left."""
-        assert self._opened is not None  # noqa: S101 - `_refill` has looked
         batch: list[Delta] | None = None
         began = clock.now()
         patience = min(self._left_s, self._idle_s)
         if patience == math.inf:
-            return await self._opened.upstream.receive()
+            return await upstream.receive()
         # Only this timer or the caller's own scopes cancel it.
         with anyio.CancelScope(deadline=began + patience + TICK_S):
-            batch = await self._opened.upstream.receive()
+            batch = await upstream.receive()
         waited = clock.now() - began
         if batch is None:
             raise self._silence()

@@ -8,8 +8,16 @@ from typing import Literal
 
 from fallbackio import clock
 from fallbackio.breaker import Breaker, BreakerPolicy
-from fallbackio.chain import Coordinator, FallbackRule, Limits, RetryPolicy, Route, parse_rules
-from fallbackio.chain import Sequence as SequenceStrategy
+from fallbackio.chain import (
+    Coordinator,
+    FallbackRule,
+    Limits,
+    RetryPolicy,
+    Route,
+    Strategy,
+    named,
+    parse_rules,
+)
 from fallbackio.config._steps import resolve
 from fallbackio.dialects import DIALECTS
 from fallbackio.endpoint import Endpoint, Provider
@@ -37,10 +45,13 @@ class Chain(Coordinator):
             among the endpoints not yet asked.
         ttft_timeout: Until the first content of an attempt.  With it, `complete` asks for a stream
             upstream, so that a stall is seen within seconds while a long answer may take its time.
+            `"adaptive"`: half as long again as the longest of the endpoint's own times (their
+            99.9th percentile), 1 s at the least, no limit below 20 answers.
         idle_timeout: Between two contents of a streamed answer.
         connect_timeout: Until a new connection stands: name look-up, TCP and TLS.
         max_retries: Repeats of endpoints already tried, in all, per call.
-        strategy: When the next attempt starts; `"sequence"`: after a failure.
+        strategy: When the next attempt starts: `"sequence"`, after a failure; `"hedge"`, after a
+            delay as well; `"race"`, all at once; or a `Sequence`, `Hedge` or `Race`.
         breaker: When an endpoint is left alone, and for how long; each has a breaker of its own.
         retry: How repeats wait.
         fallback_on: Failures that go on to the next endpoint although they would be raised at
@@ -69,11 +80,11 @@ class Chain(Coordinator):
         *,
         timeout: float | None = 300.0,
         attempt_timeout: float | None = 60.0,
-        ttft_timeout: float | None = None,
+        ttft_timeout: float | Literal["adaptive"] | None = None,
         idle_timeout: float | None = 30.0,
         connect_timeout: float | None = 10.0,
         max_retries: int = 2,
-        strategy: Literal["sequence"] | SequenceStrategy = "sequence",
+        strategy: Literal["sequence", "hedge", "race"] | Strategy = "sequence",
         breaker: BreakerPolicy | None = None,
         retry: RetryPolicy | None = None,
         fallback_on: Iterable[FallbackRule] = (),
@@ -84,8 +95,6 @@ class Chain(Coordinator):
         seed: int | None = None,
     ) -> None:
         _one_of("upstream", upstream, ("plain", "stream"))
-        if not isinstance(strategy, SequenceStrategy):
-            _one_of("strategy", strategy, ("sequence",))
         limits = Limits(
             timeout=timeout,
             attempt_timeout=attempt_timeout,
@@ -104,6 +113,7 @@ class Chain(Coordinator):
             name=name,
             limits=limits,
             retry=retry or RetryPolicy(),
+            strategy=named(strategy),
             upstream=upstream,
             overrule=parse_rules(fallback_on),
             tell=tell,

@@ -12,7 +12,7 @@ import pytest
 from attrs import frozen
 
 import fallbackio
-from fallbackio import Endpoint
+from fallbackio import Endpoint, Hedge, Race
 from fallbackio.simulator import Behaviour, Fault, Reset, Silence, Simulator, Stall, Status
 from fallbackio.testing import run
 
@@ -45,6 +45,7 @@ class Scenario:
     fault: Fault | None = None
     upstream: str = "plain"
     spares: int = 1
+    strategy: Any = "sequence"
 
 
 SCENARIOS = [
@@ -59,6 +60,13 @@ SCENARIOS = [
     Scenario("stream after failover", read_stream, Stall("content")),
     Scenario("stream left early", leave_stream),
     Scenario("stream that stalls", read_stream, Stall(2)),
+    Scenario("hedge not needed", complete, strategy=Hedge(delay=1)),
+    Scenario("hedge", complete, Stall("content"), strategy=Hedge(delay=0.2)),
+    Scenario("hedge that fails", complete, Status(500, after_s=0.3), strategy=Hedge(delay=0.2), spares=0),
+    Scenario("hedged stream", read_stream, Silence(), strategy=Hedge(delay=0.2)),
+    Scenario("race", complete, Stall("content"), strategy=Race(), spares=2),
+    Scenario("raced stream", read_stream, strategy=Race(), spares=2),
+    Scenario("drained loser", complete, Stall(1), strategy=Hedge(delay=0.2, drain_losers=0.02)),
 ]
 
 
@@ -95,7 +103,7 @@ async def cancelled_at(scenario: Scenario, dialect: str, step: int, *, while_sus
         ]
         upstream: Any = scenario.upstream
         async with fallbackio.Chain(
-            steps, attempt_timeout=1, idle_timeout=1, upstream=upstream, seed=1
+            steps, attempt_timeout=1, idle_timeout=1, upstream=upstream, seed=1, strategy=scenario.strategy
         ) as chain:
             before = asyncio.all_tasks()
             reached = False
@@ -114,9 +122,10 @@ async def cancelled_at(scenario: Scenario, dialect: str, step: int, *, while_sus
                     await stepping(call, step, cancel)
                 except (fallbackio.StreamBroken, fallbackio.ChainExhausted):
                     pass
-            spoilt = [task for task in asyncio.all_tasks() - before if "fallbackio/chain" in repr(task)]
+            of_ours = [task for task in asyncio.all_tasks() - before if "fallbackio/chain" in repr(task)]
+            assert all("Background" in repr(task) for task in of_ours)
             await anyio.sleep(0.05)
-            assert not spoilt
+            assert all(task.done() for task in of_ours), "a drain is bounded"
             assert [one.stats.in_flight for one in simulated] == [0] * len(simulated), f"step {step}"
             permits = [route.breaker.in_flight for route in chain._routes]
             assert permits == [0] * len(permits), f"step {step}"

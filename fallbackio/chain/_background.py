@@ -1,0 +1,59 @@
+"""What a chain may finish after a call has ended: losers on their way to an answer.
+
+The one place that makes tasks of its own.  They are few, each is bounded in time, and `aclose` ends
+them all; nothing waits for them otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+
+from fallbackio import clock
+from fallbackio.chain._attempt import close, has_content
+from fallbackio.chain._plan import Route
+from fallbackio.endpoint import Upstream
+from fallbackio.errors import AttemptError
+
+__all__ = ["Background"]
+
+MOST_DRAINS = 8
+
+
+class Background:
+    """The drains of one chain; `for_s` is `None` where losers are cut at once."""
+
+    def __init__(self, for_s: float | None) -> None:
+        self._for_s = for_s
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def drain(self, route: Route, upstream: Upstream, started: float) -> bool:
+        """Read the rest in the background, if there is room; false if it must be closed instead."""
+        if self._for_s is None or len(self._tasks) >= MOST_DRAINS:
+            return False
+        task = asyncio.get_running_loop().create_task(self._read(route, upstream, started, self._for_s))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _read(self, route: Route, upstream: Upstream, started: float, for_s: float) -> None:
+        shown = False
+        try:
+            with anyio.CancelScope(deadline=clock.now() + for_s):
+                while not upstream.finished:
+                    batch = upstream.take() or await upstream.receive()
+                    if has_content(batch) and not shown:
+                        shown = True
+                        route.latencies.add(clock.now() - started)
+        except AttemptError:
+            pass  # it was cut already; its breaker has heard what there was to hear
+        finally:
+            await close(upstream)
+
+    async def aclose(self) -> None:
+        """End them all, and wait until they are."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

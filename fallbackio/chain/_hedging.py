@@ -1,0 +1,60 @@
+"""A contest between the endpoints of one call: who may start beside whom, and what losing means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from fallbackio import clock
+from fallbackio.chain._attempt import Opened, close, open_stream
+from fallbackio.chain._call import Call, Try
+from fallbackio.chain._contest import Failed
+from fallbackio.chain._strategy import Hedge, Strategy
+from fallbackio.errors import AttemptError
+
+__all__ = ["Hedging"]
+
+
+@frozen
+class Hedging:
+    """The `Runner` of a hedging or racing chain's call."""
+
+    call: Call
+    strategy: Strategy
+
+    def delay_s(self, attempt: Try, started: int) -> float:
+        """Seconds from the start of `attempt` to the next."""
+        return self.strategy.delay_s(attempt.leg.route.latencies, started)
+
+    def another(self, running: int, *, extra: bool) -> Try | None:
+        """The next endpoint that may be asked; an extra one only as strategy and budget allow."""
+        hedge = extra and isinstance(self.strategy, Hedge)
+        if hedge and not self._affordable(running):
+            return None
+        now = clock.now()
+        ask = self.call.plan.fresh(now, self.call.deadline)
+        return None if ask is None else self.call.start(ask, now, extra=hedge)
+
+    def _affordable(self, running: int) -> bool:
+        assert isinstance(self.strategy, Hedge)  # noqa: S101 - `another` has looked
+        return running < self.strategy.max_parallel and self.call.plan.budget.allows()
+
+    async def attempt(self, attempt: Try, alive: Callable[[], None]) -> Opened:
+        """Read up to the first content; a failure that would come everywhere is fatal."""
+        try:
+            return await open_stream(attempt, self.call.request, alive)
+        except AttemptError as error:
+            raise Failed(fatal=None if self.call.noted(attempt, error) else error) from error
+
+    def won(self, attempt: Try, opened: Opened) -> None:
+        """From now on the others are losers."""
+        self.call.decided = True
+
+    async def discard(self, attempt: Try, opened: Opened) -> None:
+        """It came in the tick of another's win, of a fatal failure, or of the caller's cancellation."""
+        if self.call.decided:
+            attempt.second(opened.tokens)
+        else:
+            attempt.cut(opened.tokens)
+        await close(opened.upstream)

@@ -1,0 +1,146 @@
+"""When the next attempt starts: one number, the delay, decides.
+
+Infinite, it is a sequence: the next endpoint is asked when the one before has failed.  Finite, it
+is a hedge: the next is asked as well when the delay has passed without a first content.  Zero, it
+is a race.  In all three a failure starts the next attempt at once, and a failure never wins.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from attrs import Attribute, field, frozen
+
+from fallbackio.chain._latency import Latencies
+from fallbackio.chain._settings import count, is_number, limit, ratio
+from fallbackio.errors import ConfigError
+
+__all__ = ["Hedge", "Race", "Sequence", "Strategy", "named"]
+
+# Below this a hedge is a race: RFC 8305 recommends at least 100 ms between two attempts.
+FLOOR_S = 0.1
+
+
+def _delay(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if value != "adaptive" and not (is_number(value) and 0 <= value < math.inf):
+        raise ConfigError(f'delay must be "adaptive" or a number of seconds, 0 or more, not {value!r}')
+
+
+def _two_or_more(instance: object, attribute: Attribute[Any], value: object) -> None:
+    count(instance, attribute, value)
+    if isinstance(value, int) and value < 2:
+        raise ConfigError(f"{attribute.name} must be 2 or more, not {value!r}; one at a time is Sequence()")
+
+
+def _width(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if value is not None:
+        _two_or_more(instance, attribute, value)
+
+
+@frozen
+class Sequence:
+    """The next endpoint is asked when the one before has failed.
+
+    Example:
+        >>> fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], strategy=fallbackio.Sequence())
+    """
+
+    def delay_s(self, latencies: Latencies, started: int) -> float:
+        """Never."""
+        return math.inf
+
+    def slow_s(self, latencies: Latencies, alive: bool) -> float:
+        """Nothing is cut for another's sake."""
+        return math.inf
+
+
+@frozen(kw_only=True)
+class Hedge:
+    """The next endpoint is asked as well when one is slow; the first content wins, the rest is cut.
+
+    `complete` asks for streams upstream, because what is slow shows in the first content.
+
+    Attributes:
+        delay: Seconds without a first content after which the next is asked; `"adaptive"`: the
+            (1 - extra_load) quantile of the endpoint's own times to first content, so that about
+            that share of calls is hedged, at least 0.1 s, and no hedge below 20 samples.  Each
+            further candidate waits twice as long.  The first sign of life (the provider has
+            accepted the request) starts the delay anew, once.
+        extra_load: Share of extra requests, over 0 and up to 1; also the chain's budget for all
+            extra attempts, see `RetryPolicy.budget_ratio`.
+        max_parallel: Attempts under way at once, 2 or more.
+        drain_losers: Seconds for which a loser that the provider had accepted may go on in the
+            background, so that its connection is kept and its time is learnt; at most 8 at once,
+            ended by the chain's `aclose`.  `None` cuts every loser at once.
+
+    Raises:
+        ConfigError: For a setting out of its range.
+
+    Example:
+        >>> fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], strategy=fallbackio.Hedge(delay=1.5))
+    """
+
+    delay: float | Literal["adaptive"] = field(default="adaptive", validator=_delay)
+    extra_load: float = field(default=0.05, validator=ratio)
+    max_parallel: int = field(default=2, validator=_two_or_more)
+    drain_losers: float | None = field(default=None, validator=limit)
+
+    def delay_s(self, latencies: Latencies, started: int) -> float:
+        """Seconds from the start of the `started`-th attempt, of an endpoint with these times."""
+        growth = float(2 ** (started - 1))
+        if self.delay != "adaptive":
+            return self.delay * growth
+        typical = latencies.quantile(1 - self.extra_load)
+        return math.inf if typical is None else max(typical, FLOOR_S) * growth
+
+    def slow_s(self, latencies: Latencies, alive: bool) -> float:
+        """The age from which a loser was slow by its own measure."""
+        return self.delay_s(latencies, 1)
+
+
+@frozen(kw_only=True)
+class Race:
+    """Several endpoints are asked at once; the first content wins, the rest is cut.
+
+    A loser that is slow by its own measure (the 95th percentile of its times) counts as failed for
+    its breaker.  One that has no measure yet counts when it has not even accepted the request by
+    the time another has answered, after 0.1 s at the least; otherwise a dead endpoint would never
+    be left alone, because every race hides it.
+
+    Attributes:
+        width: How many are asked at once, 2 or more; `None` for all.
+
+    Raises:
+        ConfigError: For a width below 2.
+
+    Example:
+        >>> fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], strategy=fallbackio.Race(width=2))
+    """
+
+    width: int | None = field(default=None, validator=_width)
+
+    def delay_s(self, latencies: Latencies, started: int) -> float:
+        """None, up to the width."""
+        return 0.0 if self.width is None or started < self.width else math.inf
+
+    def slow_s(self, latencies: Latencies, alive: bool) -> float:
+        """The age from which a loser was slow by its own measure, or dead by any."""
+        typical = latencies.quantile(0.95)
+        if typical is not None:
+            return max(typical, FLOOR_S)
+        return math.inf if alive else FLOOR_S
+
+
+Strategy = Sequence | Hedge | Race
+
+
+def named(strategy: Strategy | str) -> Strategy:
+    """The strategy itself, or the one that a string stands for with its defaults."""
+    if isinstance(strategy, Sequence | Hedge | Race):
+        return strategy
+    defaults: dict[str, Strategy] = {"sequence": Sequence(), "hedge": Hedge(), "race": Race()}
+    if strategy not in defaults:
+        known = ", ".join(map(repr, defaults))
+        raise ConfigError(f"strategy must be one of {known}, or a Sequence, Hedge or Race; not {strategy!r}")
+    return defaults[strategy]
