@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import anyio
-from attrs import define, field
+from attrs import define
 
 from fallbackio import clock
 from fallbackio.chain._call import Try
@@ -21,7 +21,7 @@ from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError, Phase, TimedOut
 from fallbackio.model import Delta, Reply, Request
 
-__all__ = ["TICK_S", "Opened", "ask", "close", "open_stream", "read_to_end"]
+__all__ = ["TICK_S", "Opened", "ask", "close", "has_progress", "open_stream", "read_to_end", "tokens_in"]
 
 # How long the clean-up of a cut request may take.  Over HTTP it takes no time at all; this bounds
 # a user's own function behind `Endpoint.calling`.
@@ -50,16 +50,11 @@ async def ask(attempt: Try, request: Request) -> Reply:
 
 @define(eq=False)
 class Opened:
-    """A streamed answer, and what of it has been read."""
+    """A streamed answer past its commit point, and what of it has been read."""
 
     attempt: Try
-    upstream: Upstream | None = None
-    deltas: list[Delta] = field(factory=list)
-
-    @property
-    def tokens(self) -> int:
-        """Pieces of content so far: what was certainly charged for, where no usage was said."""
-        return sum(delta.is_content for delta in self.deltas)
+    upstream: Upstream
+    deltas: list[Delta]
 
 
 async def open_stream(attempt: Try, request: Request, alive: Callable[[], None] | None = None) -> Opened:
@@ -67,34 +62,38 @@ async def open_stream(attempt: Try, request: Request, alive: Callable[[], None] 
 
     `alive` is called when the provider has accepted the request.
     """
-    opened = Opened(attempt)
+    upstream: Upstream | None = None
+    deltas: list[Delta] = []
     reached = False
     try:
         # Cancelled by the attempt's own timer, by the caller's scopes, or by an attempt that won.
-        with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S):
-            upstream = opened.upstream = await attempt.leg.route.provider.stream(request)
+        with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S) as scope:
+            upstream = await attempt.leg.route.provider.stream(request)
             attempt.alive = True
             if alive is not None:
                 alive()
             while not (upstream.finished or reached):
                 batch = upstream.take() or await upstream.receive()
-                opened.deltas += batch
+                deltas += batch
                 reached = has_content(batch)
+                if attempt.phase == "first_content" and not reached and has_progress(batch):
+                    # It is thinking aloud: no content, and yet no stall.
+                    latest = min(attempt.started + attempt.whole_s, clock.now() + attempt.limit_s)
+                    scope.deadline = latest + TICK_S
             reached = True
     except BaseException as error:
-        await _ended(opened, error)
+        await _ended(attempt, upstream, deltas, error)
         raise
-    if not reached:
-        raise await _timed_out(opened, attempt.phase, attempt.limit_s)
+    if upstream is None or not reached:
+        raise await _timed_out(attempt, upstream, attempt.phase, attempt.limit_s)
     attempt.ttft_s = clock.now() - attempt.started
     attempt.leg.route.latencies.add(attempt.ttft_s)
-    return opened
+    return Opened(attempt, upstream, deltas)
 
 
 async def read_to_end(opened: Opened, idle_timeout: float | None) -> None:
     """Read the rest; silence between two contents and the attempt's whole time are bounded."""
     attempt, upstream = opened.attempt, opened.upstream
-    assert upstream is not None  # noqa: S101 - `open_stream` has returned it
     end = attempt.started + attempt.whole_s
     idle = math.inf if idle_timeout is None else idle_timeout
     whole = upstream.finished
@@ -108,27 +107,29 @@ async def read_to_end(opened: Opened, idle_timeout: float | None) -> None:
                     scope.deadline = min(end, clock.now() + idle) + TICK_S
             whole = True
     except BaseException as error:
-        await _ended(opened, error)
+        await _ended(attempt, upstream, opened.deltas, error)
         raise
     if not whole:
         silent = scope.deadline < end
-        raise await _timed_out(opened, "idle" if silent else "attempt", idle if silent else attempt.whole_s)
+        limit_s = idle if silent else attempt.whole_s
+        raise await _timed_out(attempt, upstream, "idle" if silent else "attempt", limit_s)
 
 
-async def _ended(opened: Opened, error: BaseException) -> None:
-    attempt = opened.attempt
+async def _ended(
+    attempt: Try, upstream: Upstream | None, deltas: Sequence[Delta], error: BaseException
+) -> None:
     if isinstance(error, AttemptError):
         attempt.failed(error)
     else:  # cancelled, or a bug of ours: the permit goes back
-        attempt.cut(opened.tokens)
-        if opened.upstream is not None and attempt.call.drains(attempt, opened.upstream):
+        attempt.cut(tokens_in(deltas))
+        if upstream is not None and attempt.call.drains(attempt, upstream):
             return
-    await close(opened.upstream)
+    await close(upstream)
 
 
-async def _timed_out(opened: Opened, phase: Phase, limit_s: float) -> TimedOut:
-    error = opened.attempt.timed_out(phase, limit_s)
-    await close(opened.upstream)
+async def _timed_out(attempt: Try, upstream: Upstream | None, phase: Phase, limit_s: float) -> TimedOut:
+    error = attempt.timed_out(phase, limit_s)
+    await close(upstream)
     return error
 
 
@@ -151,3 +152,8 @@ def has_content(batch: Sequence[Delta]) -> bool:
 def has_progress(batch: Sequence[Delta]) -> bool:
     """Whether anything in `batch` shows that the answer goes on: content or reasoning."""
     return any(delta.is_content or delta.reasoning for delta in batch)
+
+
+def tokens_in(deltas: Sequence[Delta]) -> int:
+    """Pieces of content: what was certainly charged for, where no usage was said."""
+    return sum(delta.is_content for delta in deltas)

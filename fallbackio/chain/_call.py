@@ -129,9 +129,10 @@ class Try:
             return
         age = clock.now() - self.started
         self.usage = Usage(completion_tokens=tokens) if tokens else None
-        if self.call.decided:
+        lost = self.call.winner not in (None, self)
+        if lost:
             self.leg.tries = 0
-        if self.call.decided and age >= self.call.slow_s(self):
+        if lost and age >= self.call.slow_s(self):
             self.leg.route.latencies.add(age)
             self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
         else:
@@ -181,7 +182,6 @@ class Call:
         "ambient",
         "chain",
         "deadline",
-        "decided",
         "drain",
         "limits",
         "number",
@@ -192,6 +192,7 @@ class Call:
         "tell",
         "timeout",
         "ttft_s",
+        "winner",
     )
 
     def __init__(
@@ -216,7 +217,7 @@ class Call:
         self.strategy = strategy
         self.tell = tell
         self.drain = drain
-        self.decided = False  # an attempt has won; those cut from now on are losers
+        self.winner: Try | None = None  # of a contest; the others that are cut after it are losers
         self.timeout = timeout
         self.started = clock.now()
         own = math.inf if timeout is None else self.started + timeout
@@ -256,7 +257,7 @@ class Call:
 
     def drains(self, attempt: Try, upstream: Upstream) -> bool:
         """Whether a loser goes on in the background; otherwise it has to be closed."""
-        return self.decided and self.drain(attempt.leg.route, upstream, attempt.started)
+        return self.winner not in (None, attempt) and self.drain(attempt.leg.route, upstream, attempt.started)
 
     def is_fair(self, limit_s: float) -> bool:
         """Whether an attempt with this limit got what the chain's settings give each endpoint."""

@@ -213,7 +213,7 @@ class Coordinator:
         try:
             await read_to_end(opened, self._limits.idle_timeout)
         except AttemptError as error:
-            attempt.call.decided = False  # nothing was delivered: the question is open again
+            attempt.call.winner = None  # nothing was delivered: the question is open again
             attempt.call.failed(opened.attempt, error)
             return None
         attempt.call.ttft_s = opened.attempt.started + (opened.attempt.ttft_s or 0.0) - attempt.call.started

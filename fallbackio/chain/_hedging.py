@@ -7,7 +7,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from fallbackio import clock
-from fallbackio.chain._attempt import Opened, close, open_stream
+from fallbackio.chain._attempt import Opened, close, open_stream, tokens_in
 from fallbackio.chain._call import Call, Try
 from fallbackio.chain._contest import Failed
 from fallbackio.chain._strategy import Hedge, Strategy
@@ -49,12 +49,12 @@ class Hedging:
 
     def won(self, attempt: Try, opened: Opened) -> None:
         """From now on the others are losers."""
-        self.call.decided = True
+        self.call.winner = attempt
 
     async def discard(self, attempt: Try, opened: Opened) -> None:
         """It came in the tick of another's win, of a fatal failure, or of the caller's cancellation."""
-        if self.call.decided:
-            attempt.second(opened.tokens)
+        if self.call.winner is None:
+            attempt.cut(tokens_in(opened.deltas))
         else:
-            attempt.cut(opened.tokens)
+            attempt.second(tokens_in(opened.deltas))
         await close(opened.upstream)

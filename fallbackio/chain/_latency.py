@@ -8,6 +8,7 @@ wanted; with them 5.3 %).
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from fallbackio import clock
@@ -49,7 +50,8 @@ class Latencies:
             self._sort(now)
         if len(self._sorted) < LEAST_SAMPLES:
             return None
-        return self._sorted[min(int(q * len(self._sorted)), len(self._sorted) - 1)]
+        # Rounded up: a rank too low would cut more than was meant, one too high a little less.
+        return self._sorted[min(math.ceil(q * len(self._sorted)), len(self._sorted) - 1)]
 
     def _sort(self, now: float) -> None:
         while self._samples and self._samples[0][0] < now - MEMORY_S:

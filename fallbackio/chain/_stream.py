@@ -20,7 +20,7 @@ from fallbackio import clock
 from fallbackio.chain._attempt import TICK_S, Opened, close, has_progress
 from fallbackio.chain._call import Call
 from fallbackio.endpoint import Upstream
-from fallbackio.errors import AttemptError, ConfigError, FallbackError, StreamBroken, TimedOut
+from fallbackio.errors import AttemptError, ConfigError, StreamBroken, TimedOut
 from fallbackio.model import Delta, Reply, Report, assemble
 
 __all__ = ["Stream"]
@@ -44,35 +44,32 @@ class Stream:
     def __init__(self, begin: Callable[[], Call], open_answer: Callable[[Call], Awaitable[Opened]]) -> None:
         self._begin = begin
         self._open_answer = open_answer
-        self._call: Call | None = None
-        self._opened: Opened | None = None
-        self._over = False
+        self._entered = False
+        self._reading: _Reading | None = None
         self._ready: deque[Delta] = deque()  # arrived, not yet handed over
         self._given: list[Delta] = []  # handed over; the reply and the partial text are made of them
-        self._reply: Reply | None = None
-        # The timers' state.  Both count only time spent waiting for the provider.
-        self._left_s = math.inf  # of the call's timeout
-        self._idle_s = math.inf  # of the idle timeout, full again with each content
 
     async def __aenter__(self) -> Self:
-        if self._call is not None:
+        if self._entered:
             raise ConfigError("a stream can be entered only once; call chain.stream() again")
-        call = self._call = self._begin()
-        opened = self._opened = await self._open_answer(call)
-        call.ttft_s = clock.now() - call.started
+        self._entered = True
+        call = self._begin()
+        opened = await self._open_answer(call)
         self._ready.extend(opened.deltas)
-        self._left_s = call.deadline - clock.now()
-        self._refill_idle()
+        self._reading = _Reading(call, opened)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._over or self._opened is None or self._call is None:
+        reading = self._reading
+        if reading is None or reading.over:
             return
-        self._over = True
-        self._call.left()
-        await close(self._opened.upstream)
+        if not self._ready and has_ended(self._given):
+            reading.finish(self._given)  # all of it was read, only not past its end
+            await close(reading.upstream)
+        else:
+            await reading.leave()
 
     def __aiter__(self) -> Self:
         return self
@@ -88,21 +85,25 @@ class Stream:
 
     @property
     def report(self) -> Report:
-        """Who answers, and what was tried; complete once the answer is."""
-        if self._call is None:
+        """Who answers, and what was tried; complete once the answer is.
+
+        Raises:
+            ConfigError: Before the block is entered.
+        """
+        if self._reading is None:
             raise ConfigError("a stream has no report before it is entered")
-        return self._reply.report if self._reply is not None else self._call.report()
+        return self._reading.report
 
     @property
     def reply(self) -> Reply:
-        """The whole answer, once iterating has come to its end.
+        """The whole answer, once it has been read to its end.
 
         Raises:
             ConfigError: Before that; `text` has what was read so far.
         """
-        if self._reply is None:
-            raise ConfigError("the answer is not whole yet: read the stream to its end first")
-        return self._reply
+        if self._reading is None or self._reading.reply is None:
+            raise ConfigError("the answer is not whole: read the stream to its end first")
+        return self._reading.reply
 
     @property
     def text(self) -> str:
@@ -111,68 +112,104 @@ class Stream:
 
     async def _refill(self) -> None:
         """Get more deltas, or find that the answer has ended."""
-        if self._over:
-            return
-        if self._opened is None or self._call is None:
+        reading = self._reading
+        if reading is None:
             raise ConfigError("enter the stream first: async with chain.stream(...) as stream")
-        upstream = self._opened.upstream
-        assert upstream is not None  # noqa: S101 - it was opened
+        if reading.over:
+            return
         try:
-            batch = upstream.take()
-            while not batch and not upstream.finished:
-                batch = await self._wait(upstream)
+            batch = await reading.next_batch()
         except AttemptError as error:
-            raise await self._broken(error) from error
-        except BaseException:  # the caller was cancelled: the permit goes back, the request ends
-            await self.__aexit__(None, None, None)
+            raise await reading.broken(error, self.text) from error
+        except BaseException:  # cancelled: the permit goes back, the request ends
+            await reading.leave()
             raise
         if batch:
             self._ready.extend(batch)
-            if has_progress(batch):
-                self._refill_idle()
         else:
-            self._finish()
+            reading.finish(self._given)
 
-    async def _wait(self, upstream: Upstream) -> list[Delta]:
-        """Wait for the provider within what the timers have left."""
-        batch: list[Delta] | None = None
-        began = clock.now()
+
+class _Reading:
+    """The open answer, and what its two timers have left.
+
+    Both count only the time spent waiting for the provider.
+    """
+
+    def __init__(self, call: Call, opened: Opened) -> None:
+        self.upstream: Upstream = opened.upstream
+        self.over = False
+        self.reply: Reply | None = None
+        self._call = call
+        self._attempt = opened.attempt
+        now = clock.now()
+        call.ttft_s = now - call.started
+        idle = call.limits.idle_timeout
+        self._whole_idle_s = math.inf if idle is None else idle
+        self._idle_s = self._whole_idle_s  # full again with each content
+        self._left_s = call.deadline - now
+
+    @property
+    def report(self) -> Report:
+        return self._call.report() if self.reply is None else self.reply.report
+
+    async def next_batch(self) -> list[Delta]:
+        """What came next; empty at the answer's end."""
+        batch = self.upstream.take()
+        while not batch and not self.upstream.finished:
+            batch = await self._wait()
+        if has_progress(batch):
+            self._idle_s = self._whole_idle_s
+        return batch
+
+    async def _wait(self) -> list[Delta]:
         patience = min(self._left_s, self._idle_s)
         if patience == math.inf:
-            return await upstream.receive()
-        # Only this timer or the caller's own scopes cancel it.
+            return await self.upstream.receive()
+        batch: list[Delta] | None = None
+        began = clock.now()
+        # Cancelled by this timer or by the caller's scopes.
         with anyio.CancelScope(deadline=began + patience + TICK_S):
-            batch = await upstream.receive()
-        waited = clock.now() - began
+            batch = await self.upstream.receive()
         if batch is None:
             raise self._silence()
+        waited = clock.now() - began
         self._left_s -= waited
         self._idle_s -= waited
         return batch
 
     def _silence(self) -> TimedOut:
-        assert self._call is not None  # noqa: S101 - `_refill` has looked
         if self._idle_s <= self._left_s:
-            return TimedOut(phase="idle", limit_s=self._call.limits.idle_timeout or 0.0)
-        return TimedOut(phase="attempt", limit_s=self._call.timeout or 0.0)
+            return TimedOut(phase="idle", limit_s=self._whole_idle_s)
+        return TimedOut(phase="attempt", limit_s=self._call.deadline - self._call.started)
 
-    def _refill_idle(self) -> None:
-        idle = self._call.limits.idle_timeout if self._call is not None else None
-        self._idle_s = math.inf if idle is None else idle
-
-    async def _broken(self, error: AttemptError) -> FallbackError:
-        assert self._opened is not None and self._call is not None  # noqa: S101, PT018
-        self._over = True
+    async def broken(self, error: AttemptError, text: str) -> StreamBroken:
+        """The answer has broken; what the caller hears."""
+        self.over = True
         if isinstance(error, TimedOut) and error.phase == "attempt":
-            self._opened.attempt.cut()  # the call's time ran out while content flowed: nobody's fault
+            self._attempt.cut()  # the call's time ran out while content flowed: nobody's fault
         else:
-            self._opened.attempt.failed(error)
-        await close(self._opened.upstream)
-        return self._call.closed(StreamBroken(f"the answer broke off: {error}", partial=self.text))
+            self._attempt.failed(error)
+        await close(self.upstream)
+        broken = StreamBroken(f"the answer broke off: {error}", partial=text)
+        self._call.closed(broken)
+        return broken
 
-    def _finish(self) -> None:
-        assert self._opened is not None and self._call is not None  # noqa: S101, PT018
-        self._over = True
-        reply = assemble(self._given)
-        self._opened.attempt.won(reply.usage)
-        self._reply = self._call.answered(reply)
+    async def leave(self) -> None:
+        """The caller wants no more of it."""
+        self.over = True
+        self._call.left()
+        await close(self.upstream)
+
+    def finish(self, deltas: list[Delta]) -> None:
+        """The answer has come to its end."""
+        self.over = True
+        reply = assemble(deltas)
+        self._attempt.won(reply.usage)
+        self.reply = self._call.answered(reply)
+
+
+def has_ended(deltas: list[Delta]) -> bool:
+    """Whether every choice has its finish reason."""
+    ended = {delta.index for delta in deltas if delta.finish_reason is not None}
+    return bool(ended) and ended == {delta.index for delta in deltas}

@@ -529,3 +529,19 @@ async def test_repeats_spend_from_one_budget() -> None:
                 group.start_soon(caller)
 
         assert a.stats.requests <= 50 * 1.2 + 2 * 3
+
+
+@virtual_time
+async def test_leaving_a_winners_stream_early_blames_nobody() -> None:
+    """The winner of a race that the consumer leaves late is no slow loser."""
+    async with Simulator() as sim:
+        slow = Behaviour(latency=0.1, tokens=9, pace_s=1)
+        chain, _ = build(sim, Scenario([slow, says("b", 5)], Race()))
+        async with chain:
+            for _ in range(6):
+                async with chain.stream("hi") as stream:
+                    async for _ in stream:
+                        if anyio.current_time() > 2:
+                            break
+
+            assert chain._routes[0].breaker.fail_counter == 0

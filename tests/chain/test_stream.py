@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
@@ -174,3 +175,35 @@ async def test_a_stream_is_used_once_and_inside_its_block() -> None:
     with pytest.raises(ConfigError, match="once"):
         async with stream:
             pass
+
+
+@virtual_time
+async def test_leaving_after_the_last_piece_is_no_loss() -> None:
+    """A consumer that stops at the finish reason has read the whole answer."""
+    a = ScriptedEndpoint(answers("one two"), name="a")
+
+    async with chain_of(a).stream("hi") as stream:
+        async for delta in stream:
+            if delta.finish_reason is not None:
+                break
+
+    assert stream.reply.text == "one two"
+    assert stream.report.endpoint == "a"
+
+
+@virtual_time
+async def test_thinking_aloud_is_no_stall() -> None:
+    """Reasoning keeps the first-content timer from firing, and commits nothing."""
+
+    async def thinks(request: fallbackio.Request) -> AsyncGenerator[fallbackio.Delta | str, None]:
+        for _ in range(5):
+            await anyio.sleep(0.9)
+            yield fallbackio.Delta(reasoning="hm ")
+        yield "forty-two"
+
+    chain = fallbackio.Chain([fallbackio.Endpoint.calling(thinks, name="a")], ttft_timeout=1)
+
+    reply = await chain.complete("hi")
+
+    assert reply.text == "forty-two"
+    assert reply.message.reasoning == "hm hm hm hm hm "
