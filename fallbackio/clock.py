@@ -13,14 +13,20 @@ import random
 import time
 from collections.abc import Callable
 
-__all__ = ["Clock", "chance", "now", "wall"]
+__all__ = ["Clock", "Timer", "call_at", "chance", "now", "wall"]
 
 Clock = Callable[[], float]
+Timer = asyncio.TimerHandle
 
 
 def now() -> float:
     """Seconds on the running loop's monotonic clock; raises `RuntimeError` outside a loop."""
     return asyncio.get_running_loop().time()
+
+
+def call_at(when: float, fn: Callable[[], object]) -> Timer:
+    """Have the running loop call `fn` at the instant `when` of `now`; the timer can be cancelled."""
+    return asyncio.get_running_loop().call_at(when, fn)
 
 
 def wall() -> float:

@@ -1,18 +1,18 @@
 """What a chain may finish after a call has ended: losers on their way to an answer.
 
-The one place that makes tasks of its own.  They are few, each is bounded in time, and `aclose` ends
-them all; nothing waits for them otherwise.
+They are few, each is bounded in time, and `aclose` ends them all; nothing waits for them otherwise.
 """
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
 import anyio
 
 from fallbackio import clock
 from fallbackio.chain._attempt import close, has_content
 from fallbackio.chain._plan import Route
+from fallbackio._tasks import OwnTask
 from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError
 
@@ -26,15 +26,19 @@ class Background:
 
     def __init__(self, for_s: float | None) -> None:
         self._for_s = for_s
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: list[OwnTask] = []
+
+    @property
+    def under_way(self) -> int:
+        """How many losers are still being read."""
+        self._tasks = [task for task in self._tasks if not task.done]
+        return len(self._tasks)
 
     def drain(self, route: Route, upstream: Upstream, started: float) -> bool:
         """Read the rest in the background, if there is room; false if it must be closed instead."""
-        if self._for_s is None or len(self._tasks) >= MOST_DRAINS:
+        if self._for_s is None or self.under_way >= MOST_DRAINS:
             return False
-        task = asyncio.get_running_loop().create_task(self._read(route, upstream, started, self._for_s))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.append(OwnTask(partial(self._read, route, upstream, started, self._for_s)))
         return True
 
     async def _read(self, route: Route, upstream: Upstream, started: float, for_s: float) -> None:
@@ -53,7 +57,7 @@ class Background:
 
     async def aclose(self) -> None:
         """End them all, and wait until they are."""
-        tasks = list(self._tasks)
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in self._tasks:
+            await task.ended()

@@ -1,10 +1,9 @@
 """Several attempts at one thing, the first good one wins: the race itself.
 
 It knows neither endpoints nor answers; a `Runner` says who is next, when, and how an attempt is
-made.  The first attempt runs in the caller's own task, and a task that keeps time is made only when
-there is a delay to keep, so that a hedged call that needs no hedge costs little.  What can happen is
-three things, each handled in one synchronous step: the delay is over, an attempt fails (both start
-the next), an attempt succeeds.
+made.  Attempts run in *lanes*: one after the other, each because the one before has failed.  The
+first lane is the caller's own task; the others, and the task that holds them, are made only when the
+delay is over, so that a hedged call that needs no hedge costs a scope and a timer.
 
 Two attempts that end in one tick cannot both win: there is no await between the look at `_decided`
 and its setting.  The second one's result is handed to `discard`.
@@ -14,12 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
 from fallbackio import clock
+from fallbackio._tasks import OwnTask
 
 __all__ = ["Failed", "Runner", "contest"]
 
@@ -71,15 +72,16 @@ async def contest(runner: Runner[E, T], first: E) -> T | None:
     """
     race = _Contest(runner)
     try:
-        # Cancelled by the winner, or by whoever cancels the caller.
-        async with anyio.create_task_group() as group:
-            race.enter(group, first)
-            await race.run(first)
-    except BaseException as error:
+        # Cancelled by an attempt of another lane that won or was fatal, or by the caller's scopes.
+        with race.host:
+            race.begin(first)
+            await race.lane(first)
+            await race.others_end()
+    except BaseException:
+        await race.stop()
         await race.discard_winner()  # the caller was cancelled after the decision, or a bug of ours
-        if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            raise error.exceptions[0] from None  # one attempt's bug, as it would come without a group
         raise
+    await race.stop()
     if race.fatal is not None:
         raise race.fatal
     return race.result
@@ -89,36 +91,74 @@ class _Contest(Generic[E, T]):
     """The state of one contest."""
 
     def __init__(self, runner: Runner[E, T]) -> None:
+        self.host = anyio.CancelScope()  # around the caller's own lane
         self._runner = runner
-        self._group: TaskGroup | None = None
         self._started = 0
         self._running = 0
         # When the next one starts, and how long after the latest that is.
         self._due = math.inf
         self._delay = math.inf
         self._latest: E | None = None
-        self._nap: anyio.CancelScope | None = None  # of the pacer; it wakes when cancelled
+        # What keeps that time: a timer of the loop, and once it has fired the task of the other lanes.
+        self._timer: clock.Timer | None = None
+        self._others: OwnTask | None = None
+        self._lanes: TaskGroup | None = None
+        self._nap = anyio.CancelScope()
         # Set once: there is a winner, or a failure that no other attempt could mend.
         self._decided = False
         self._winner: E | None = None
         self.result: T | None = None
         self.fatal: BaseException | None = None
 
-    def enter(self, group: TaskGroup, first: E) -> None:
-        """Take note of the first attempt, and start those that start with it."""
-        self._group = group
+    def begin(self, first: E) -> None:
+        """Take note of the first attempt, and have those started that start with it."""
         self._note(first)
-        self._start_beside(first)
+        if self._delay == 0:
+            self._due = clock.now()
+            self._open_lanes()
 
-    async def run(self, entry: E) -> None:
-        """One attempt, and what its end means."""
-        try:
-            result = await self._runner.attempt(entry, lambda: self._alive(entry))
-        except Failed as failure:
-            self._running -= 1
-            self._lost(failure.fatal)
-            return
-        self._running -= 1
+    async def lane(self, entry: E) -> None:
+        """One attempt after the other, for as long as they fail and there is another."""
+        following: E | None = entry
+        while following is not None:
+            attempted, following = following, None
+            try:
+                result = await self._runner.attempt(attempted, partial(self._alive, attempted))
+            except Failed as failure:
+                self._running -= 1
+                if self._decided:
+                    return
+                self.fatal = failure.fatal
+                following = None if self._is_fatal() else self._runner.another(self._running, extra=False)
+                if following is not None:
+                    self._note(following)
+            else:
+                self._running -= 1
+                await self._succeeded(attempted, result)
+        self._nap.cancel()  # whoever keeps the time looks whether anything still runs
+
+    async def others_end(self) -> None:
+        """Wait for the other lanes, which may still win."""
+        if self._others is not None and not self._decided:
+            await self._others.finished()
+
+    async def stop(self) -> None:
+        """Start nothing more, and end what runs beside the caller's own lane."""
+        self._decided = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._others is not None:
+            # Shielded, because we may be cancelled, and what we wait for is: each attempt that is cut
+            # bounds its own clean-up, and one that will not be cut must not outlive the call.
+            with anyio.CancelScope(shield=True):
+                await self._others.ended()
+
+    async def discard_winner(self) -> None:
+        """Nobody will take the result."""
+        if self._winner is not None and self.result is not None:
+            await self._runner.discard(self._winner, self.result)
+
+    async def _succeeded(self, entry: E, result: T) -> None:
         if self._decided:
             await self._runner.discard(entry, result)
             return
@@ -126,38 +166,18 @@ class _Contest(Generic[E, T]):
         self._runner.won(entry, result)
         self._decide()
 
-    async def discard_winner(self) -> None:
-        """Nobody will take the result."""
-        if self._winner is not None and self.result is not None:
-            await self._runner.discard(self._winner, self.result)
-
-    def _lost(self, fatal: BaseException | None) -> None:
-        if self._decided:
-            return
-        self.fatal = fatal
-        if fatal is not None:
+    def _is_fatal(self) -> bool:
+        if self.fatal is not None:
             self._decide()
-            return
-        self._start_another(extra=False)
-        if not self._running:
-            self._wake()  # the pacer, so that it ends too
+        return self.fatal is not None
 
     def _decide(self) -> None:
         self._decided = True
-        # With nothing else running there is nothing to cancel, and cancelling is not free.
-        if self._group is not None and (self._running or self._nap is not None):
-            self._group.cancel_scope.cancel()
-
-    def _start_another(self, *, extra: bool) -> None:
-        entry = self._runner.another(self._running, extra=extra)
-        if entry is None:
-            self._arm()  # what is not allowed now may be later
-            return
-        self._note(entry)
-        assert self._group is not None  # noqa: S101 - set before anything can start
-        # Last, because under an eager task factory the attempt may end before this returns.
-        self._group.start_soon(self.run, entry)
-        self._start_beside(entry)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._others is not None:
+            self._others.cancel()
+            self.host.cancel()
 
     def _note(self, entry: E) -> None:
         self._started += 1
@@ -166,36 +186,42 @@ class _Contest(Generic[E, T]):
         self._delay = self._runner.delay_s(entry, self._started)
         self._arm()
 
-    def _start_beside(self, entry: E) -> None:
-        if self._delay == 0 and self._latest is entry and not self._decided:
-            self._start_another(extra=True)
-
     def _alive(self, entry: E) -> None:
         if self._latest is entry and self._due < math.inf:
             self._arm()
 
     def _arm(self) -> None:
-        if not 0 < self._delay < math.inf:
-            self._due = math.inf
-            return
-        self._due = clock.now() + self._delay
-        if self._nap is not None:
-            self._wake()
-        elif self._group is not None:
-            self._nap = anyio.CancelScope()
-            self._group.start_soon(self._pace)
-
-    def _wake(self) -> None:
-        if self._nap is not None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._due = clock.now() + self._delay if self._delay < math.inf else math.inf
+        if self._others is not None:
             self._nap.cancel()
+        elif 0 < self._due < math.inf:
+            self._timer = clock.call_at(self._due, self._open_lanes)
 
-    async def _pace(self) -> None:
+    def _open_lanes(self) -> None:
+        """The first time something is due beside the caller's lane."""
+        if self._others is None and not self._decided:
+            self._others = OwnTask(self._keep_time)
+
+    async def _keep_time(self) -> None:
         """Start the next one whenever it is due, until nothing runs any more."""
-        while self._running and not self._decided:
-            if clock.now() >= self._due:
-                self._due = math.inf
-                self._start_another(extra=True)
-                continue
-            # Cancelled by `_wake`, when there is another instant to wait for or none.
-            with anyio.CancelScope(deadline=self._due) as self._nap:
-                await anyio.sleep_forever()
+        async with anyio.create_task_group() as lanes:
+            while self._running and not self._decided:
+                if clock.now() >= self._due:
+                    self._start_beside(lanes)
+                    continue
+                # Cancelled when there is another instant to wait for, or nothing runs any more.
+                with anyio.CancelScope(deadline=self._due) as self._nap:
+                    await anyio.sleep_forever()
+
+    def _start_beside(self, lanes: TaskGroup) -> None:
+        entry = self._runner.another(self._running, extra=True)
+        if entry is not None:
+            self._note(entry)
+            lanes.start_soon(self.lane, entry)
+        elif self._delay > 0:
+            self._due = clock.now() + self._delay  # what is not allowed now may be later
+        else:
+            self._due = math.inf

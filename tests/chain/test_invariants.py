@@ -139,10 +139,10 @@ async def storm(seed: int, *, live: bool) -> None:
         for _ in range(CALLS):
             group.start_soon(caller)
 
-    drains = chain._background._tasks
+    drains = chain._background.under_way
     assert complaints == []
     assert watch.open == set(), "a call without an end"
-    assert sum(endpoint.running for endpoint in endpoints) <= len(drains)
+    assert sum(endpoint.running for endpoint in endpoints) <= drains
     await chain.aclose()
     assert sum(endpoint.running for endpoint in endpoints) == 0
     assert [route.breaker.in_flight for route in chain._routes] == [0] * len(endpoints)

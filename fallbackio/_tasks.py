@@ -1,0 +1,52 @@
+"""The one audited place that makes tasks without a task group.
+
+Three things need that: a timer's callback cannot start a task in a group (a contest's other lanes), a
+drained loser outlives the call that began it, and a simulated port is opened by a plain function.
+Whoever makes an `OwnTask` holds it and must see it ended; it is cancelled by a scope, level by level,
+not by a single throw that might be swallowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+__all__ = ["OwnTask"]
+
+
+class OwnTask:
+    """A task that somebody holds: it is cancelled and awaited by its owner, never forgotten."""
+
+    __slots__ = ("_cancelled", "_scope", "_task")
+
+    def __init__(self, fn: Callable[[], Awaitable[None]]) -> None:
+        self._scope: anyio.CancelScope | None = None  # once it has begun
+        self._cancelled = False  # before that
+        self._task = asyncio.get_running_loop().create_task(self._run(fn))
+
+    async def _run(self, fn: Callable[[], Awaitable[None]]) -> None:
+        with anyio.CancelScope() as self._scope:
+            if not self._cancelled:
+                await fn()
+
+    @property
+    def done(self) -> bool:
+        return self._task.done()
+
+    def cancel(self) -> None:
+        """Have it end soon."""
+        self._cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def finished(self) -> None:
+        """Wait for its end, without ending it; what it raised is left for `ended`."""
+        await asyncio.wait([self._task])
+
+    async def ended(self) -> None:
+        """Cancel it, wait until it is over, and raise what it raised."""
+        self.cancel()
+        await asyncio.wait([self._task])
+        self._task.result()

@@ -1,0 +1,100 @@
+"""Plays a plan on a connection.
+
+The only module that knows how aiohttp writes an answer.  A piece is held back until the next step
+is known, so that a whole answer leaves in one packet.  The odd rule: after a dropped connection
+the player waits to be cancelled, which aiohttp does as soon as the connection is really gone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+import anyio
+from aiohttp import web
+
+from fallbackio.simulator._steps import Drop, End, Enter, Head, Plan, Send, Wait
+
+__all__ = ["Player"]
+
+# SO_LINGER on, for 0 seconds: closing then sends RST instead of FIN.
+_RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+
+
+class Player:
+    """One request's answer as it goes out.
+
+    `at_end` gets what must be called when the request is over, `told` the status as it begins.
+
+    Attributes:
+        dropped: Whether we have closed the connection ourselves.
+    """
+
+    def __init__(
+        self, http: web.BaseRequest, at_end: list[Callable[[], object]], told: Callable[[int], None]
+    ) -> None:
+        self.dropped = False
+        self._http = http
+        self._at_end = at_end
+        self._told = told
+        self._head: Head | None = None
+        self._held = b""
+        self._response: web.StreamResponse | None = None
+
+    async def play(self, plan: Plan) -> web.StreamResponse:
+        """Play to the end; what it returns is for aiohttp to finish."""
+        for step in plan:
+            if isinstance(step, Send):
+                if self._held:
+                    await self._flush()
+                self._held = step.data
+            elif isinstance(step, Wait):
+                await self._wait(step.seconds)
+            elif isinstance(step, Head):
+                self._head = step
+                self._told(step.status)
+            elif isinstance(step, End):
+                return await self._end()
+            elif isinstance(step, Drop):
+                await self._drop(step.reset)
+            elif isinstance(step, Enter):
+                await step.slots.acquire()
+                self._at_end.append(step.slots.release)
+        raise RuntimeError("a fault's plan must end with End, Drop, or a wait for ever")
+
+    async def _flush(self) -> None:
+        """Send what is held back, and the headers if they are still due; nothing before a `Head`."""
+        if self._head is None:
+            return
+        if self._response is None:
+            self._response = web.StreamResponse(status=self._head.status, headers=self._head.headers)
+            self._response.content_length = self._head.length
+            await self._response.prepare(self._http)
+        if self._held:
+            held, self._held = self._held, b""
+            await self._response.write(held)
+
+    async def _wait(self, seconds: float | None) -> None:
+        await self._flush()
+        await (anyio.sleep_forever() if seconds is None else anyio.sleep(seconds))
+
+    async def _end(self) -> web.StreamResponse:
+        if self._response is not None:
+            await self._response.write_eof(self._held)
+            return self._response
+        head = self._head or Head(200, {})
+        return web.Response(body=self._held, status=head.status, headers=head.headers)
+
+    async def _drop(self, reset: bool) -> None:
+        await self._flush()
+        self.dropped = True
+        transport = self._http.transport
+        if transport is not None and reset:
+            connection: socket.socket = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            transport.abort()
+        elif transport is not None:
+            transport.close()
+        await anyio.sleep_forever()
