@@ -79,9 +79,7 @@ async def replay(models: Iterable[str], strategy: Strategy, calls: int, fault: F
             simulator.add(name, Behaviour(latency=MODELS[name], tokens=2, fault=None if number else fault))
             for number, name in enumerate(models)
         ]
-        steps = [
-            Endpoint("m", name=one.name, base_url=one.url("openai"), api_key="k") for one in simulated
-        ]
+        steps = [Endpoint("m", name=one.name, base_url=one.url("openai"), api_key="k") for one in simulated]
         # Breakers out of the way: this is about the tail of endpoints that are in use.
         breaker = fallbackio.BreakerPolicy(consecutive=10_000, rates=())
         async with fallbackio.Chain(
