@@ -21,7 +21,17 @@ from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError, Phase, TimedOut
 from fallbackio.model import Delta, Reply, Request
 
-__all__ = ["TICK_S", "Opened", "ask", "close", "has_progress", "open_stream", "read_to_end", "tokens_in"]
+__all__ = [
+    "TICK_S",
+    "Opened",
+    "ask",
+    "close",
+    "has_ended",
+    "has_progress",
+    "open_stream",
+    "read_to_end",
+    "tokens_in",
+]
 
 # How long the clean-up of a cut request may take.  Over HTTP it takes no time at all; this bounds
 # a user's own function behind `Endpoint.calling`.
@@ -109,7 +119,9 @@ async def read_to_end(opened: Opened, idle_timeout: float | None) -> None:
     except BaseException as error:
         await _ended(attempt, upstream, opened.deltas, error)
         raise
-    if not whole:
+    if not whole and has_ended(opened.deltas):
+        await close(upstream)  # only the terminator is missing
+    elif not whole:
         silent = scope.deadline < end
         limit_s = idle if silent else attempt.whole_s
         raise await _timed_out(attempt, upstream, "idle" if silent else "attempt", limit_s)
@@ -157,3 +169,9 @@ def has_progress(batch: Sequence[Delta]) -> bool:
 def tokens_in(deltas: Sequence[Delta]) -> int:
     """Pieces of content: what was certainly charged for, where no usage was said."""
     return sum(delta.is_content for delta in deltas)
+
+
+def has_ended(deltas: Sequence[Delta]) -> bool:
+    """Whether every choice has its finish reason."""
+    ended = {delta.index for delta in deltas if delta.finish_reason is not None}
+    return bool(ended) and ended == {delta.index for delta in deltas}

@@ -10,9 +10,9 @@ from functools import partial
 import anyio
 
 from fallbackio import clock
+from fallbackio._tasks import OwnTask
 from fallbackio.chain._attempt import close, has_content
 from fallbackio.chain._plan import Route
-from fallbackio._tasks import OwnTask
 from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError
 

@@ -69,7 +69,7 @@ class Try:
         self.leg = ask.leg
         self.forced = ask.permit.forced
         self.started = now
-        self.whole_s = call.allowance(now)
+        self.whole_s = call.allowance(now, ask.leg.route.latencies)
         # The first timer's length and name.
         self.limit_s: float = self.whole_s
         self.phase: Phase = "attempt"
@@ -109,7 +109,7 @@ class Try:
         """
         error = TimedOut(phase=phase, limit_s=limit_s)
         age = clock.now() - self.started
-        self.leg.route.latencies.add(age)
+        self.leg.route.latencies.add(age, answered=False)
         slow = age >= self.leg.route.breaker.policy.slow_after_s
         if slow or phase != "attempt" or self.call.is_fair(limit_s):
             self.failed(error)
@@ -133,7 +133,7 @@ class Try:
         if lost:
             self.leg.tries = 0
         if lost and age >= self.call.slow_s(self):
-            self.leg.route.latencies.add(age)
+            self.leg.route.latencies.add(age, answered=False)
             self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
         else:
             self._permit.left()
@@ -230,18 +230,24 @@ class Call:
         if tell.listened_to:
             tell(CallStarted(chain=chain, call=number, stream=request.stream))
 
-    def allowance(self, now: float) -> float:
+    def allowance(self, now: float, latencies: Latencies) -> float:
         """The seconds one attempt may take.
 
         The least of the attempt's own limit and what is left of the call.  Where the first would
-        eat all of the second, what is left is shared evenly over the endpoints not yet asked, so
-        that the next one is not out of reach.
+        leave the endpoints after it less than half as much, what is left is shared evenly among all
+        that cannot run at the same time, so that the next one is not out of reach.
         """
         remaining = max(self.deadline - now, 0.0)
-        own = math.inf if self.limits.attempt_timeout is None else self.limits.attempt_timeout
-        if own >= remaining:
-            own = remaining / (1 + self.plan.untried)
-        return own
+        own = remaining if self.limits.attempt_timeout is None else self.limits.attempt_timeout
+        turns = self._turns(latencies)
+        if turns > 1 and remaining - min(own, remaining) < own / 2:
+            return min(own, remaining / turns)
+        return min(own, remaining)
+
+    def _turns(self, latencies: Latencies) -> int:
+        """How many attempts, this one included, have to follow one another to reach every endpoint."""
+        parallel = self.strategy.parallel(latencies, len(self.plan.legs))
+        return 1 + max(0, math.ceil((self.plan.untried - (parallel - 1)) / parallel))
 
     def first_content_s(self, latencies: Latencies) -> float:
         """The seconds until an attempt's first content, at an endpoint with these times."""
@@ -260,10 +266,13 @@ class Call:
         return self.winner not in (None, attempt) and self.drain(attempt.leg.route, upstream, attempt.started)
 
     def is_fair(self, limit_s: float) -> bool:
-        """Whether an attempt with this limit got what the chain's settings give each endpoint."""
+        """Whether an attempt with this limit got what the chain's own settings give each endpoint.
+
+        A shorter `timeout` of one impatient call is not among them.
+        """
         configured = [] if self.limits.attempt_timeout is None else [self.limits.attempt_timeout]
-        if self.timeout is not None:
-            configured.append(self.timeout / len(self.plan.legs))
+        if self.limits.timeout is not None:
+            configured.append(self.limits.timeout / len(self.plan.legs))
         # A millionth of slack: the share is a quotient, and rounding is no reason to be lenient.
         return limit_s >= min(configured, default=0.0) * (1 - 1e-6)
 

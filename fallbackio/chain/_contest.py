@@ -75,7 +75,7 @@ async def contest(runner: Runner[E, T], first: E) -> T | None:
         # Cancelled by an attempt of another lane that won or was fatal, or by the caller's scopes.
         with race.host:
             race.begin(first)
-            await race.lane(first)
+            await race.lane(first, callers=True)
             await race.others_end()
     except BaseException:
         await race.stop()
@@ -117,7 +117,7 @@ class _Contest(Generic[E, T]):
             self._due = clock.now()
             self._open_lanes()
 
-    async def lane(self, entry: E) -> None:
+    async def lane(self, entry: E, callers: bool = False) -> None:
         """One attempt after the other, for as long as they fail and there is another."""
         following: E | None = entry
         while following is not None:
@@ -129,12 +129,15 @@ class _Contest(Generic[E, T]):
                 if self._decided:
                     return
                 self.fatal = failure.fatal
-                following = None if self._is_fatal() else self._runner.another(self._running, extra=False)
+                if self.fatal is not None:
+                    self._decide(callers)
+                    return
+                following = self._runner.another(self._running, extra=False)
                 if following is not None:
                     self._note(following)
             else:
                 self._running -= 1
-                await self._succeeded(attempted, result)
+                await self._succeeded(attempted, result, callers)
         self._nap.cancel()  # whoever keeps the time looks whether anything still runs
 
     async def others_end(self) -> None:
@@ -158,25 +161,23 @@ class _Contest(Generic[E, T]):
         if self._winner is not None and self.result is not None:
             await self._runner.discard(self._winner, self.result)
 
-    async def _succeeded(self, entry: E, result: T) -> None:
+    async def _succeeded(self, entry: E, result: T, callers: bool) -> None:
         if self._decided:
             await self._runner.discard(entry, result)
             return
         self._winner, self.result = entry, result
         self._runner.won(entry, result)
-        self._decide()
+        self._decide(callers)
 
-    def _is_fatal(self) -> bool:
-        if self.fatal is not None:
-            self._decide()
-        return self.fatal is not None
-
-    def _decide(self) -> None:
+    def _decide(self, callers: bool) -> None:
         self._decided = True
         if self._timer is not None:
             self._timer.cancel()
         if self._others is not None:
             self._others.cancel()
+        if not callers:
+            # Not for the caller's own lane: it has nothing to be cut, and in a cancelled scope a
+            # cancellation of the caller's, coming at the same moment, would be taken for ours.
             self.host.cancel()
 
     def _note(self, entry: E) -> None:

@@ -27,7 +27,7 @@ from fallbackio.chain._plan import Plan, Route, Wait
 from fallbackio.chain._settings import Limits, RetryPolicy
 from fallbackio.chain._strategy import Hedge, Sequence, Strategy
 from fallbackio.chain._stream import Stream
-from fallbackio.errors import AttemptError, ConfigError
+from fallbackio.errors import AttemptError, ConfigError, FallbackError
 from fallbackio.model import Message, Reply, Request, assemble
 from fallbackio.observe import Fanout
 
@@ -144,8 +144,7 @@ class Coordinator:
         await self.aclose()
 
     def _begin(self, request: Request, timeout: float | Unset | None) -> Call:
-        if self._closed:
-            raise ConfigError(f"{self._name} is closed")
+        self._check_open()
         for route in self._routes:
             route.provider.check(request)
         limit = self._limits.timeout if isinstance(timeout, Unset) else Limits(timeout=timeout).timeout
@@ -165,6 +164,10 @@ class Coordinator:
             tell=self._tell,
             drain=self._background.drain,
         )
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigError(f"{self._name} is closed")
 
     async def _open(self, call: Call) -> Opened:
         return await self._run(call, self._opened)
@@ -188,10 +191,15 @@ class Coordinator:
                     with self._budget.held():
                         await anyio.sleep_until(step.until)
                     continue
+                if self._closed:
+                    step.permit.left()
+                    raise call.closed(ConfigError(f"{self._name} was closed while it was asked"))
                 answer = await get(call.start(step, now))
                 if answer is not None:
                     return answer
-        except anyio.get_cancelled_exc_class():
+        except FallbackError:
+            raise  # the call has been closed with it
+        except BaseException:  # cancelled, or a fault in a function of the user's or ours
             call.left()
             raise
 

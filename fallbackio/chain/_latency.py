@@ -28,33 +28,50 @@ REFRESH_S = 3.0
 class Latencies:
     """The latest times to first content of one endpoint, in seconds."""
 
-    __slots__ = ("_fresh_until", "_samples", "_sorted")
+    __slots__ = ("_answered", "_fresh_until", "_samples", "_sorted")
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, float]] = deque(maxlen=MOST_SAMPLES)  # (instant, seconds)
+        # (instant, seconds, whether it was an answer); what was cut is known only to take longer.
+        self._samples: deque[tuple[float, float, bool]] = deque(maxlen=MOST_SAMPLES)
         self._sorted: list[float] = []
+        self._answered: list[float] = []
         self._fresh_until = -1.0
 
-    def add(self, seconds: float) -> None:
+    def add(self, seconds: float, *, answered: bool = True) -> None:
         """Take note of one attempt."""
-        self._samples.append((clock.now(), seconds))
+        self._samples.append((clock.now(), seconds, answered))
         if len(self._samples) <= 2 * LEAST_SAMPLES:
             self._fresh_until = -1.0  # each sample still moves the picture
 
     def quantile(self, q: float) -> float | None:
         """The time that a share `q` of the attempts stayed within; `None` below 20 samples."""
-        if len(self._samples) < LEAST_SAMPLES:
-            return None
-        now = clock.now()
-        if now >= self._fresh_until:
-            self._sort(now)
-        if len(self._sorted) < LEAST_SAMPLES:
-            return None
-        # Rounded up: a rank too low would cut more than was meant, one too high a little less.
-        return self._sorted[min(math.ceil(q * len(self._sorted)), len(self._sorted) - 1)]
+        self._refresh()
+        return _at(self._sorted, q)
 
-    def _sort(self, now: float) -> None:
+    def median_answer(self) -> float | None:
+        """The median of the answers alone; `None` below 20 of them.
+
+        An endpoint that was cut again and again may answer well today, so its cut attempts must not
+        prove that it is too slow to be asked.
+        """
+        self._refresh()
+        return _at(self._answered, 0.5)
+
+    def _refresh(self) -> None:
+        if len(self._samples) < LEAST_SAMPLES:
+            return
+        now = clock.now()
+        if now < self._fresh_until:
+            return
         while self._samples and self._samples[0][0] < now - MEMORY_S:
             self._samples.popleft()
-        self._sorted = sorted([seconds for _, seconds in self._samples])
+        self._sorted = sorted([seconds for _, seconds, _ in self._samples])
+        self._answered = sorted([seconds for _, seconds, answered in self._samples if answered])
         self._fresh_until = now + REFRESH_S
+
+
+def _at(ordered: list[float], q: float) -> float | None:
+    if len(ordered) < LEAST_SAMPLES:
+        return None
+    # Rounded up: a rank too low would cut more than was meant, one too high a little less.
+    return ordered[min(math.ceil(q * len(ordered)), len(ordered) - 1)]

@@ -133,9 +133,10 @@ class Plan:
     def _ready_at(self, leg: Leg, error: AttemptError, row: Handling, now: float) -> float:
         if row.again is Again.NEVER or error.should_retry is False:
             return math.inf
-        if error.retry_after_s is not None:
+        asked = error.retry_after_s
+        if asked is not None and asked > 0:
             # Never earlier than asked; a little later, so that waiting callers do not return as one.
-            return now + error.retry_after_s * (1 + 0.1 * self.chance.random())
+            return now + asked * (1 + 0.1 * self.chance.random())
         unsent = isinstance(error, ConnectionFailed) and not error.sent
         if row.again is Again.UNSENT and unsent and leg.tries == 1:
             return now
@@ -165,13 +166,24 @@ class Plan:
         return None
 
     def _too_slow(self, leg: Leg, left_s: float) -> bool:
-        """Whether it could not even begin to answer in what is left, by its own median."""
-        typical = leg.route.latencies.quantile(0.5) if left_s < math.inf else None
-        if typical is None or typical <= left_s:
+        """Whether it could not even begin to answer in what is left, by its own median.
+
+        The first attempt of a call is made all the same if every endpoint is too slow, because
+        that is how it is found out that one has become quicker.
+        """
+        if left_s == math.inf or not self._needs_more(leg, left_s):
+            return False
+        first = not any(other.tries for other in self.legs)
+        if first and all(self._needs_more(other, left_s) for other in self.legs if not other.barred):
             return False
         self.short_of_time = leg.barred = True
+        typical = leg.route.latencies.median_answer() or 0.0
         self._skip(leg, Refused(f"it takes about {typical:.1f} s to begin, {left_s:.1f} s are left"))
         return True
+
+    def _needs_more(self, leg: Leg, left_s: float) -> bool:
+        typical = leg.route.latencies.median_answer()
+        return typical is not None and typical > left_s
 
     def _skip(self, leg: Leg, refused: Refused) -> None:
         leg.skipped = refused
@@ -191,7 +203,10 @@ class Plan:
             ask = self._repeat(leg)
             if ask is not None:
                 return ask
-            leg.ready_at = math.inf  # its breaker opened meanwhile
+            # Its breaker opened meanwhile, or another call was sent away and it rests for longer.
+            breaker = leg.route.breaker
+            resting = breaker.phase == "closed" and breaker.retry_in_s > 0
+            leg.ready_at = now + breaker.retry_in_s if resting else math.inf
 
     def _when(self, leg: Leg, now: float) -> float:
         """The instant from which `leg` may be asked (again); infinite for never."""
@@ -222,8 +237,9 @@ class Plan:
         permit = leg.route.breaker.acquire()
         if permit is None:
             return None
-        self.retries_left -= 1
-        return self._ask(leg, permit, extra=True)
+        again = leg.tries > 0  # not the first try of one that has rested
+        self.retries_left -= again
+        return self._ask(leg, permit, extra=again)
 
     def _panic(self) -> Ask | None:
         closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred]

@@ -54,6 +54,10 @@ class Sequence:
         """Never."""
         return math.inf
 
+    def parallel(self, latencies: Latencies, endpoints: int) -> int:
+        """One at a time."""
+        return 1
+
     def slow_s(self, latencies: Latencies, alive: bool) -> float:
         """Nothing is cut for another's sake."""
         return math.inf
@@ -101,6 +105,10 @@ class Hedge:
             return math.inf
         return max(min(late, MOST_MEDIANS * typical), FLOOR_S) * growth
 
+    def parallel(self, latencies: Latencies, endpoints: int) -> int:
+        """How many may be under way at once."""
+        return 1 if self.delay_s(latencies, 1) == math.inf else self.max_parallel
+
     def slow_s(self, latencies: Latencies, alive: bool) -> float:
         """The age from which a loser was slow by its own measure."""
         return self.delay_s(latencies, 1)
@@ -130,6 +138,10 @@ class Race:
     def delay_s(self, latencies: Latencies, started: int) -> float:
         """None, up to the width."""
         return 0.0 if self.width is None or started < self.width else math.inf
+
+    def parallel(self, latencies: Latencies, endpoints: int) -> int:
+        """How many are under way at once."""
+        return endpoints if self.width is None else self.width
 
     def slow_s(self, latencies: Latencies, alive: bool) -> float:
         """The age from which a loser was slow by its own measure, or dead by any."""

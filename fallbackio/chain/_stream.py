@@ -17,7 +17,7 @@ from typing import Self
 import anyio
 
 from fallbackio import clock
-from fallbackio.chain._attempt import TICK_S, Opened, close, has_progress
+from fallbackio.chain._attempt import TICK_S, Opened, close, has_ended, has_progress
 from fallbackio.chain._call import Call
 from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError, ConfigError, StreamBroken, TimedOut
@@ -69,6 +69,7 @@ class Stream:
             reading.finish(self._given)  # all of it was read, only not past its end
             await close(reading.upstream)
         else:
+            self._ready.clear()
             await reading.leave()
 
     def __aiter__(self) -> Self:
@@ -85,7 +86,7 @@ class Stream:
 
     @property
     def report(self) -> Report:
-        """Who answers, and what was tried; complete once the answer is.
+        """What was tried; who answered, once the answer has been read.
 
         Raises:
             ConfigError: Before the block is entered.
@@ -93,6 +94,17 @@ class Stream:
         if self._reading is None:
             raise ConfigError("a stream has no report before it is entered")
         return self._reading.report
+
+    @property
+    def endpoint(self) -> str:
+        """Name of the endpoint that answers.
+
+        Raises:
+            ConfigError: Before the block is entered.
+        """
+        if self._reading is None:
+            raise ConfigError("a stream has no endpoint before it is entered")
+        return self._reading.endpoint
 
     @property
     def reply(self) -> Reply:
@@ -111,19 +123,25 @@ class Stream:
         return "".join([delta.text for delta in self._given if delta.index == 0])
 
     async def _refill(self) -> None:
-        """Get more deltas, or find that the answer has ended."""
+        """Get more deltas, or find that the answer has ended.
+
+        A wait that is cancelled leaves the stream open, so that a consumer may wait in slices; it is
+        leaving the block that ends the request.
+        """
         reading = self._reading
         if reading is None:
             raise ConfigError("enter the stream first: async with chain.stream(...) as stream")
         if reading.over:
+            if reading.reply is None:
+                raise StreamBroken("the stream was ended before its answer was whole", partial=self.text)
             return
         try:
             batch = await reading.next_batch()
         except AttemptError as error:
-            raise await reading.broken(error, self.text) from error
-        except BaseException:  # cancelled: the permit goes back, the request ends
-            await reading.leave()
-            raise
+            if not (isinstance(error, TimedOut) and has_ended(self._given)):
+                raise await reading.broken(error, self.text) from error
+            await close(reading.upstream)  # only the terminator is missing
+            batch = []
         if batch:
             self._ready.extend(batch)
         else:
@@ -148,6 +166,10 @@ class _Reading:
         self._whole_idle_s = math.inf if idle is None else idle
         self._idle_s = self._whole_idle_s  # full again with each content
         self._left_s = call.deadline - now
+
+    @property
+    def endpoint(self) -> str:
+        return self._attempt.leg.route.spec.name
 
     @property
     def report(self) -> Report:
@@ -207,9 +229,3 @@ class _Reading:
         reply = assemble(deltas)
         self._attempt.won(reply.usage)
         self.reply = self._call.answered(reply)
-
-
-def has_ended(deltas: list[Delta]) -> bool:
-    """Whether every choice has its finish reason."""
-    ended = {delta.index for delta in deltas if delta.finish_reason is not None}
-    return bool(ended) and ended == {delta.index for delta in deltas}

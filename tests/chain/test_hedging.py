@@ -426,7 +426,9 @@ async def test_an_attempt_that_cannot_begin_in_time_is_not_started() -> None:
                 await only.complete("hi")
             with pytest.raises(DeadlineExceeded) as caught:
                 await only.complete("hi", timeout=1)
-            assert [attempt.outcome for attempt in caught.value.attempts] == ["skipped"]
+            # With nobody else to ask it is tried all the same: it may have become quicker.
+            assert [attempt.outcome for attempt in caught.value.attempts] == ["cut"]
+            assert only._routes[0].breaker.fail_counter == 0
 
 
 @virtual_time
@@ -545,3 +547,44 @@ async def test_leaving_a_winners_stream_early_blames_nobody() -> None:
                             break
 
             assert chain._routes[0].breaker.fail_counter == 0
+
+
+@pytest.mark.parametrize("strategy", [Race(), Hedge(delay=0.2, max_parallel=3)], ids=["race", "hedge"])
+@virtual_time
+async def test_those_that_run_at_once_share_no_time(strategy: Any) -> None:
+    """Three at once have the whole call each: the healthy one may answer late in it."""
+    silent = says("", fault=Silence())
+    outcome = await play(Scenario([says("a", 6), silent, silent], strategy, {"timeout": 10.0}))
+
+    assert outcome.text == "a"
+
+
+@virtual_time
+async def test_a_race_in_waves_leaves_the_last_its_turn() -> None:
+    """With two of three at once and no limit of their own, the third still gets half the time."""
+    silent = says("", fault=Silence())
+    settings = {"timeout": 10.0, "attempt_timeout": None}
+    outcome = await play(Scenario([silent, silent, says("c", 1)], Race(width=2), settings))
+
+    assert outcome.text == "c"
+    assert outcome.at == pytest.approx(6, abs=1e-3)
+
+
+@virtual_time
+async def test_a_callers_own_cancellation_is_never_swallowed() -> None:
+    """Task.cancel() at any turn of the loop ends the task, also in the winner's tick."""
+    for turn in range(40):
+        endpoints = [ScriptedEndpoint(answers("x y z"), name=name).endpoint for name in "ab"]
+        chain = fallbackio.Chain(endpoints, strategy=Hedge(delay=0.0 if turn % 2 else 0.2))
+
+        async def worker(chain: fallbackio.Chain = chain) -> None:
+            await chain.complete("hi")
+            await anyio.sleep(10)
+            pytest.fail("the cancellation was lost")
+
+        task = asyncio.ensure_future(worker())
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled(), f"turn {turn}"

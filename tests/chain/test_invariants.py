@@ -39,16 +39,15 @@ FAILURES: list[type[errors.AttemptError]] = [
 
 
 def strategy_of(lots: random.Random) -> Strategy:
-    return lots.choice(
-        [
-            Sequence(),
-            Hedge(delay=lots.choice([0.0, 0.1, 1.0])),
-            Hedge(),
-            Hedge(delay=0.2, max_parallel=3, drain_losers=1.0),
-            Race(),
-            Race(width=2),
-        ]
-    )
+    strategies: list[Strategy] = [
+        Sequence(),
+        Hedge(delay=lots.choice([0.0, 0.1, 1.0])),
+        Hedge(),
+        Hedge(delay=0.2, max_parallel=3, drain_losers=1.0),
+        Race(),
+        Race(width=2),
+    ]
+    return lots.choice(strategies)
 
 
 def chaos(lots: random.Random, *, healthy: bool) -> Any:
@@ -140,7 +139,7 @@ async def storm(seed: int, *, live: bool) -> None:
             group.start_soon(caller)
 
     drains = chain._background.under_way
-    assert complaints == []
+    assert not complaints, complaints
     assert watch.open == set(), "a call without an end"
     assert sum(endpoint.running for endpoint in endpoints) <= drains
     await chain.aclose()

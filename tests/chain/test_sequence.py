@@ -519,3 +519,84 @@ async def test_timeout_can_be_given_per_call() -> None:
         await chain.complete("hi", timeout=1)
 
     assert anyio.current_time() == pytest.approx(1)
+
+
+@virtual_time
+async def test_an_outage_leaves_no_memory_that_bars_the_recovered() -> None:
+    """Timeouts prove no slowness: after the outage the next call is answered."""
+    steps = [stalls()] * 25 + [answers("fine", after_s=0.2)]
+    a = ScriptedEndpoint(*steps, name="a")
+    chain = chain_of(a, timeout=5, max_retries=0)
+    for _ in range(25):
+        with pytest.raises(DeadlineExceeded):
+            await chain.complete("hi")
+
+    assert (await chain.complete("hi")).text == "fine"
+
+
+@virtual_time
+async def test_impatient_callers_do_not_open_a_breaker() -> None:
+    """A timeout shorter than the chain's own settings is not held against an endpoint."""
+    a = ScriptedEndpoint(answers("fine", after_s=0.2), name="a")
+    chain = chain_of(a)
+    for _ in range(10):
+        with pytest.raises(DeadlineExceeded):
+            await chain.complete("hi", timeout=0.05)
+
+    assert chain._routes[0].breaker.phase == "closed"
+
+
+@pytest.mark.parametrize("said", [0.0, -5.0, float("nan")])
+@virtual_time
+async def test_a_retry_after_of_nothing_is_no_licence_to_hammer(said: float) -> None:
+    """Retry-After 0, negative or NaN falls back to the jittered wait."""
+    a = ScriptedEndpoint(fails(Overloaded(status=503, retry_after_s=said)), name="a")
+
+    with pytest.raises(ChainExhausted) as caught:
+        await chain_of(a, max_retries=2).complete("hi")
+
+    starts = [attempt.started_s for attempt in caught.value.attempts]
+    assert len(set(starts)) == 3
+
+
+@virtual_time
+async def test_a_rest_that_grows_meanwhile_is_waited_for() -> None:
+    """Callers resting on one 429 go on waiting when another is sent away again."""
+    throttled = fails(RateLimited(status=429, retry_after_s=1))
+    a = ScriptedEndpoint(*[throttled] * 4, answers("ok"), name="a")
+    chain = chain_of(a, max_retries=5)
+    texts = []
+
+    async def caller() -> None:
+        texts.append((await chain.complete("hi")).text)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(caller)
+
+    assert texts == ["ok"] * 3
+
+
+@virtual_time
+async def test_an_attempt_limit_just_below_the_calls_leaves_the_next_its_chance() -> None:
+    """attempt_timeout=9.9 of timeout=10 is shared as attempt_timeout=10 would be."""
+    a, b = ScriptedEndpoint(stalls(), name="a"), ScriptedEndpoint(answers("b", after_s=2), name="b")
+
+    reply = await chain_of(a, b, timeout=10, attempt_timeout=9.9).complete("hi")
+
+    assert reply.text == "b"
+
+
+@virtual_time
+async def test_a_rule_that_raises_ends_the_call_and_is_told() -> None:
+    """A bug in the user's fallback_on comes out as it is, and sinks hear that the call is over."""
+    sink = RecordingSink()
+
+    def buggy(error: errors.AttemptError) -> bool:
+        raise ZeroDivisionError
+
+    a = ScriptedEndpoint(fails(ServerFault(status=500)), name="a")
+    with pytest.raises(ZeroDivisionError):
+        await chain_of(a, fallback_on=[buggy], sinks=[sink]).complete("hi")
+
+    assert len(sink.of(CallEnded)) == 1

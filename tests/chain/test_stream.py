@@ -11,6 +11,7 @@ import pytest
 import fallbackio
 from fallbackio.errors import ChainExhausted, ConfigError, Overloaded, StreamBroken
 from fallbackio.events import CallEnded
+from fallbackio.simulator import Behaviour, Simulator
 from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, breaks, fails, stalls, virtual_time
 
 
@@ -207,3 +208,44 @@ async def test_thinking_aloud_is_no_stall() -> None:
 
     assert reply.text == "forty-two"
     assert reply.message.reasoning == "hm hm hm hm hm "
+
+
+@virtual_time
+async def test_an_ended_stream_never_looks_whole() -> None:
+    """After a break, or outside its block, iterating raises instead of ending quietly."""
+    a = ScriptedEndpoint(breaks(after_words=1, text="one two"), name="a")
+    async with chain_of(a).stream("hi") as stream:
+        with pytest.raises(StreamBroken):
+            await read(stream)
+        with pytest.raises(StreamBroken):
+            await read(stream)
+
+    b = ScriptedEndpoint(answers("one two three", pace_s=1), name="b")
+    async with chain_of(b).stream("hi") as stream:
+        await anext(aiter(stream))
+        assert stream.endpoint == "b"
+    with pytest.raises(StreamBroken) as caught:
+        await read(stream)
+    assert caught.value.partial == "one "
+
+
+@virtual_time
+async def test_a_consumer_may_wait_in_slices() -> None:
+    """A wait that is cancelled leaves the stream open: heartbeats between the pieces lose nothing."""
+    async with Simulator() as sim:
+        one = sim.add("one", Behaviour(text="one two three four", pace_s=1))
+        spec = fallbackio.Endpoint("m", base_url=one.url("openai"), api_key="k")
+        beats, text = 0, ""
+        async with fallbackio.Chain([spec]) as chain, chain.stream("hi") as stream:
+            pieces = aiter(stream)
+            while True:
+                try:
+                    with anyio.fail_after(0.4):
+                        text += (await anext(pieces)).text
+                except TimeoutError:
+                    beats += 1
+                except StopAsyncIteration:
+                    break
+
+    assert text == stream.reply.text == "one two three four"
+    assert beats >= 6
