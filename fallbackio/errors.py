@@ -208,10 +208,10 @@ class TimedOut(AttemptError):
             "connect": "no connection",
             "first_content": "no content",
             "idle": "silence",
-            "attempt": "no whole answer",
+            "attempt": "no answer",
         }[self.phase]
         where = f"{self.endpoint}: " if self.endpoint else ""
-        return f"{where}{what} within {self.limit_s:g} s"
+        return f"{where}{what} within {self.limit_s:.3g} s"
 
 
 class RateLimited(AttemptError):

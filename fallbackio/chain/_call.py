@@ -387,7 +387,7 @@ class Call:
     def too_late(self) -> DeadlineExceeded:
         """What to raise when the call's time has run out."""
         limit = self.deadline - self.started
-        error = DeadlineExceeded(f"no answer within {limit:g} s: {self._summary()}", timeout_s=limit)
+        error = DeadlineExceeded(f"no answer within {limit:.3g} s: {self._summary()}", timeout_s=limit)
         causes = self.plan.causes
         error.__cause__ = ExceptionGroup("what each endpoint failed with", causes) if causes else None
         self.closed(error)

@@ -56,7 +56,7 @@ async def first_good(
                 "what each raised", entries.failures
             )
     if not results:
-        error = DeadlineExceeded(f"no result within {limit:g} s", timeout_s=limit or 0.0)
+        error = DeadlineExceeded(f"no result within {limit:.3g} s", timeout_s=limit or 0.0)
         raise error from (ExceptionGroup("what each raised", entries.failures) if entries.failures else None)
     return results[0]
 

@@ -20,6 +20,9 @@ __all__ = ["simulate"]
 
 _USUAL_NAMES = ("primary", "secondary")
 
+_FAILING = '{"fault": {"kind": "status", "status": 503}}'
+_STALLING = '{"fault": {"kind": "stall", "at": "headers"}}'
+
 
 def simulate(
     names: Annotated[
@@ -51,6 +54,8 @@ def simulate(
     except ConfigError as error:
         complain(error)
         raise typer.Exit(2) from None
+    except BrokenPipeError:
+        raise  # whoever read our output has left; typer ends quietly
     except OSError as error:
         complain(f"cannot listen at {host}, port {port}: {error.strerror or error}; try another --port")
         raise typer.Exit(1) from None
@@ -77,6 +82,7 @@ def _document(source: str) -> bytes:
 
 
 def _announce(sim: Simulator) -> None:
+    """Say where it listens and what can be done with it."""
     first = next(iter(sim.endpoints))
     urls = [
         f"  {name:<12} {dialect:<10} {endpoint.url(dialect)}"
@@ -103,7 +109,3 @@ def _announce(sim: Simulator) -> None:
             ]
         )
     )
-
-
-_FAILING = '{"fault": {"kind": "status", "status": 503}}'
-_STALLING = '{"fault": {"kind": "stall", "at": "headers"}}'

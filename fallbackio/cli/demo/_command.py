@@ -18,7 +18,7 @@ __all__ = ["demo", "perform"]
 
 def demo(
     seconds: Annotated[
-        float, typer.Option(min=3, max=3600, metavar="SECONDS", help="How long the outage takes.")
+        float, typer.Option(min=3, max=600, metavar="SECONDS", help="How long the outage takes.")
     ] = 24.0,
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed draws the same latencies.")] = 0,
     as_json: Annotated[
