@@ -6,8 +6,10 @@ An `Endpoint` is a specification: it does nothing and owns nothing.  What can be
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
@@ -74,49 +76,128 @@ class Provider(Protocol):
         ...
 
 
+_Check = Callable[[object, "Attribute[Any]", Any], None]
+
+# RFC 9110, section 5.6.2: what a header may be called.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def _string(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} must be a string, not {type(value).__name__}")
+    return value
+
+
+def _one_line(name: str, value: object) -> str:
+    """HTTP allows no control characters in a header (RFC 9110, section 5.5), and no log wants them."""
+    text = _string(name, value)
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise ConfigError(f"{name} must not contain line breaks or other control characters")
+    return text
+
+
+def _header_value(name: str, value: object) -> str:
+    text = _one_line(name, value)
+    if not text.isascii():
+        raise ConfigError(f"{name} must be ASCII")
+    return text
+
+
 def _text(instance: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise ConfigError(f"{attribute.name} must be a non-empty string, not {value!r}")
+    _one_line(attribute.name, value)
 
 
-def _header_value(name: str, value: object, *, secret: bool = False) -> None:
-    """HTTP allows no line breaks or other control characters in a header (RFC 9110, section 5.5)."""
-    shown = "it" if secret else repr(value)
-    if not isinstance(value, str):
-        raise ConfigError(f"{name} must be a string, not {type(value).__name__}")
-    if any(ord(char) < 32 or ord(char) == 127 for char in value):
-        raise ConfigError(f"{name} must not contain line breaks or control characters; {shown} does")
-    if not value.isascii():
-        raise ConfigError(f"{name} must be ASCII; {shown} is not")
+def _label(instance: object, attribute: Attribute[Any], value: object) -> None:
+    """A text whose default, the empty one, stands for another."""
+    if value != "" and not _one_line(attribute.name, value).strip():
+        raise ConfigError(f"{attribute.name} is blank; leave it out to get the default")
 
 
 def _key(instance: object, attribute: Attribute[Any], value: object) -> None:
-    if value is None:
-        return
-    _header_value(attribute.name, value, secret=True)
-    if not str(value).strip():
+    if value is not None and not _header_value(attribute.name, value).strip():
         raise ConfigError("api_key is empty; leave it out to read it from the environment")
 
 
-def _headers(instance: object, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
-    for name, content in value.items():
-        _header_value("a header's name", name)
-        _header_value(f"header {name!r}", content, secret=True)
+def _params(instance: object, attribute: Attribute[Any], value: object) -> None:
+    for name in _mapping(attribute.name, value, '{"temperature": 0}'):
+        _string("a name in params", name)
+
+
+def _headers(instance: object, attribute: Attribute[Any], value: object) -> None:
+    for name, content in _mapping(attribute.name, value, '{"x-title": "ours"}').items():
+        text = _string("a header's name", name)
+        begins = _TOKEN.match(text)
+        if begins is None or begins[0] != text:
+            # Only its beginning is shown, because the slip may be a whole header, with its key.
+            raise ConfigError(
+                "a header's name in headers consists of letters, digits and hyphens, without spaces or "
+                f"colons; the one that begins {begins[0] if begins else ''!r} does not"
+            )
+        _header_value(f"header {text!r}", content)
+
+
+def _mapping(name: str, value: object, example: str) -> Mapping[object, object]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{name} must be a mapping such as {example}, not {type(value).__name__}")
+    return value
 
 
 def _url(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is None:
         return
-    if not isinstance(value, str) or not value.startswith(("http://", "https://")):
-        raise ConfigError(f"base_url must start with http:// or https://, not {value!r}")
+    url = _string("base_url", value)
+    # What follows "@" or "?" may be a secret; then nothing of it is shown.
+    shown = f"base_url {url!r}" if not {"@", "?"} & {*url} else "base_url"
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"{shown} must start with http:// or https://")
+    if any(char <= " " or char == "\x7f" for char in url):
+        raise ConfigError(f"{shown} must not contain spaces, line breaks or other control characters")
+    if "@" in re.split(r"[/?#]", url)[2]:
+        raise ConfigError("base_url holds a user or a password; put credentials into headers or api_key")
+    if "#" in url:
+        raise ConfigError(f"{shown} must have nothing after '#'; it would not be sent")
+    _where(url, shown)
 
 
-def _window(instance: object, attribute: Attribute[Any], value: int | None) -> None:
-    if value is not None and not (isinstance(value, int) and value > 0):
+def _where(url: str, shown: str) -> None:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigError(f"{shown} is no URL; an IPv6 address is written http://[::1]:8000") from error
+    if not parts.hostname:
+        raise ConfigError(f"{shown} names no host; write for example http://localhost:8000/v1")
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ConfigError(f"{shown} is no URL; its port must be a number from 1 to 65535")
+
+
+def _without_query(url: str | None) -> str:
+    return repr(url and url.partition("?")[0])
+
+
+def _dialect(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if value is not None:
+        _string(attribute.name, value)
+
+
+def _window(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise ConfigError(f"context_window must be a positive number of tokens, not {value!r}")
 
 
-def _one_of(*options: str) -> Callable[[object, Attribute[Any], object], None]:
+def _fn(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if value is not None and not callable(value):
+        raise ConfigError(f"fn must be an async function, not {type(value).__name__}")
+
+
+def _one_of(*options: str) -> _Check:
     def check(instance: object, attribute: Attribute[Any], value: object) -> None:
         if value not in options:
             raise ConfigError(
@@ -137,7 +218,8 @@ class Endpoint:
         api_key: The key; by default read from the vendor's environment variable when the chain is
             built.  Never shown by `repr`.
         base_url: Where the provider's API begins, for example `"http://localhost:8000/v1"`; by
-            default the vendor's.
+            default the vendor's.  Without user and password, which belong into `headers`; a query
+            (Azure's `?api-version=…`) only where the dialect keeps it, and never shown by `repr`.
         dialect: The wire format, `"openai"` or `"anthropic"`; by default the vendor's, else
             `"openai"`.
         vendor: Who runs it; endpoints of one vendor are one failure domain.  By default the host
@@ -158,18 +240,18 @@ class Endpoint:
     """
 
     model: str = field(validator=_text)
-    name: str = field(default="", kw_only=True)
+    name: str = field(default="", kw_only=True, validator=_label)
     api_key: str | None = field(default=None, kw_only=True, repr=False, validator=_key)
-    base_url: str | None = field(default=None, kw_only=True, validator=_url)
-    dialect: str | None = field(default=None, kw_only=True)
-    vendor: str = field(default="", kw_only=True)
-    params: Mapping[str, Any] = field(factory=dict, kw_only=True, repr=False, hash=False)
+    base_url: str | None = field(default=None, kw_only=True, repr=_without_query, validator=_url)
+    dialect: str | None = field(default=None, kw_only=True, validator=_dialect)
+    vendor: str = field(default="", kw_only=True, validator=_label)
+    params: Mapping[str, Any] = field(factory=dict, kw_only=True, repr=False, hash=False, validator=_params)
     headers: Mapping[str, str] = field(factory=dict, kw_only=True, repr=False, hash=False, validator=_headers)
     unsupported: Literal["error", "drop"] = field(
         default="error", kw_only=True, validator=_one_of("error", "drop")
     )
     context_window: int | None = field(default=None, kw_only=True, validator=_window)
-    fn: Answerer | None = field(default=None, kw_only=True, repr=False)
+    fn: Answerer | None = field(default=None, kw_only=True, repr=False, validator=_fn)
 
     @classmethod
     def calling(
@@ -200,6 +282,6 @@ class Endpoint:
         """
         if not callable(fn):
             raise ConfigError(f"Endpoint.calling needs an async function, not {type(fn).__name__}")
-        if not name:
+        if not _string("name", name):
             raise ConfigError("Endpoint.calling needs a name")
         return cls(model or name, name=name, vendor=vendor or name, context_window=context_window, fn=fn)

@@ -365,10 +365,11 @@ class ToolCallDelta:
 
     def to_dict(self) -> dict[str, Any]:
         """OpenAI's `delta.tool_calls[]` object."""
+        kind, said = ("custom", "input") if self.type == "custom" else ("function", "arguments")
         if self.id or self.name:
-            function = {"name": self.name, "arguments": self.arguments}
-            return {"index": self.index, "id": self.id, "type": self.type, "function": function}
-        return {"index": self.index, "function": {"arguments": self.arguments}}
+            called = {"name": self.name, said: self.arguments}
+            return {"index": self.index, "id": self.id, "type": self.type, kind: called}
+        return {"index": self.index, kind: {said: self.arguments}}
 
 
 @frozen

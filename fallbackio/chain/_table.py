@@ -78,8 +78,15 @@ def handling(error: AttemptError) -> Handling:
     return _TABLE[errors.ServerFault]
 
 
-def parse_rules(rules: Iterable[FallbackRule]) -> Callable[[AttemptError], bool | None] | None:
-    """The user's `fallback_on` as one function: true goes on, false raises, `None` asks the table."""
+def parse_rules(
+    rules: Iterable[FallbackRule] | FallbackRule,
+) -> Callable[[AttemptError], bool | None] | None:
+    """The user's `fallback_on` as one function: true goes on, false raises, `None` asks the table.
+
+    A single rule is a list of one.  A string is none either way, and is told so whole.
+    """
+    if isinstance(rules, str | type) or not isinstance(rules, Iterable):
+        rules = [rules]
     checks = [_rule(rule) for rule in rules]
     if not checks:
         return None

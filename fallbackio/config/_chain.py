@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from types import UnionType
 from typing import Literal
 
 from fallbackio import clock
@@ -56,7 +57,7 @@ class Chain(Coordinator):
         retry: How repeats wait.
         fallback_on: Failures that go on to the next endpoint although they would be raised at
             once: error classes, HTTP statuses, or functions of the error that return true (go
-            on), false (raise) or `None` (no opinion).
+            on), false (raise) or `None` (no opinion); a list of them, or one.
         upstream: `"stream"` makes `complete` ask for a stream upstream also without a
             `ttft_timeout`.
         sinks: Told of every event; see `fallbackio.events`.
@@ -87,7 +88,7 @@ class Chain(Coordinator):
         strategy: Literal["sequence", "hedge", "race"] | Strategy = "sequence",
         breaker: BreakerPolicy | None = None,
         retry: RetryPolicy | None = None,
-        fallback_on: Iterable[FallbackRule] = (),
+        fallback_on: Iterable[FallbackRule] | FallbackRule = (),
         upstream: Literal["plain", "stream"] = "plain",
         sinks: Iterable[EventSink] = (),
         max_answer_bytes: int = 32 * 2**20,
@@ -95,6 +96,12 @@ class Chain(Coordinator):
         seed: int | None = None,
     ) -> None:
         _one_of("upstream", upstream, ("plain", "stream"))
+        _name(name)
+        _seed(seed)
+        _is("strategy", strategy, str | Strategy, '"sequence", "hedge", "race", or a Sequence, Hedge or Race')
+        _is("breaker", breaker, BreakerPolicy | None, "a BreakerPolicy, such as BreakerPolicy(consecutive=5)")
+        _is("retry", retry, RetryPolicy | None, "a RetryPolicy; how often is max_retries=")
+        _is("sinks", sinks, Iterable, "a list of functions of one event; put it in a list")
         limits = Limits(
             timeout=timeout,
             attempt_timeout=attempt_timeout,
@@ -133,6 +140,21 @@ def _provider(endpoint: Endpoint, session: Session) -> Provider:
     if endpoint.fn is not None:
         return CallingProvider(endpoint.fn)
     return HttpProvider(endpoint, DIALECTS[endpoint.dialect or "openai"], session)
+
+
+def _is(name: str, value: object, kind: type | UnionType, what: str) -> None:
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} must be {what}, not {value!r}")
+
+
+def _name(name: object) -> None:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise ConfigError(f"name must be a non-empty string without line breaks, not {name!r}")
+
+
+def _seed(seed: object) -> None:
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
+        raise ConfigError(f"seed must be a whole number, or None for a new one each time, not {seed!r}")
 
 
 def _one_of(name: str, value: object, options: tuple[str, ...]) -> None:

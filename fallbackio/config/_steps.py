@@ -46,14 +46,22 @@ def _complete(step: object) -> Endpoint:
         raise ConfigError(f"a step is a 'vendor/model' string or an Endpoint, not {type(step).__name__}")
     if step.fn is not None:
         return step
-    return _at_url(step) if step.base_url is not None and not step.vendor else _from_vendor(step)
+    return _asked(_at_url(step) if step.base_url is not None and not step.vendor else _from_vendor(step))
+
+
+def _asked(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, if requests of its dialect go where its `base_url` says."""
+    _, mark, query = (endpoint.base_url or "").partition("?")
+    if mark and not DIALECTS[endpoint.dialect or "openai"].client.url(endpoint).endswith(mark + query):
+        raise ConfigError(
+            f"base_url: the dialect {endpoint.dialect!r} takes no query; leave out all from '?' on"
+        )
+    return endpoint
 
 
 def _at_url(endpoint: Endpoint) -> Endpoint:
-    """An endpoint that says itself where it is; its vendor is the host."""
-    host = urlsplit(endpoint.base_url or "").netloc
-    if not host:
-        raise ConfigError(f"base_url {endpoint.base_url!r} names no host")
+    """An endpoint that says itself where it is; its vendor is the host, with the port if it names one."""
+    host = urlsplit(endpoint.base_url or "").netloc.lower().removesuffix(":")
     return attrs.evolve(
         endpoint,
         vendor=host,

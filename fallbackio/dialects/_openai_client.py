@@ -195,6 +195,8 @@ def _choice(position: int, choice: Any) -> Choice:
         if not (said.content or said.tool_calls or said.refusal):
             raise BadAnswer("a choice without content or finish reason")
         finish = "tool_calls" if said.tool_calls else "stop"
+    elif finish == "tool_calls" and not (said.content or said.tool_calls or said.refusal):
+        raise BadAnswer("a choice that ends with tool_calls and has none")
     choice.pop("finish_reason", None)
     index = choice.pop("index", position)
     return Choice(said, finish, index if type(index) is int else position, choice)

@@ -40,14 +40,21 @@ def content_of(content: object) -> tuple[str, str]:
         return content, ""
     if type(content) is not list:
         raise BadAnswer("content that is neither text nor parts")
-    parts = [part for part in content if type(part) is dict]
-    text = [string(part.get("text")) for part in parts if part.get("type") == "text"]
-    thought = [_thought(part.get("thinking")) for part in parts if part.get("type") == "thinking"]
-    return "".join(text), "".join(thought)
+    thought = [_thought(part.get("thinking")) for part in _parts(content, "thinking")]
+    return _text(content), "".join(thought)
 
 
 def _thought(thinking: object) -> str:
-    return thinking if type(thinking) is str else content_of(thinking)[0]
+    """One level of parts, as the wire has it; to follow more would let an answer exhaust the stack."""
+    return _text(thinking) if type(thinking) is list else string(thinking)
+
+
+def _text(parts: list[Any]) -> str:
+    return "".join([string(part.get("text")) for part in _parts(parts, "text")])
+
+
+def _parts(parts: list[Any], kind: str) -> list[dict[str, Any]]:
+    return [part for part in parts if type(part) is dict and part.get("type") == kind]
 
 
 def function_of(call: object) -> tuple[dict[str, Any], str]:
@@ -65,7 +72,10 @@ def arguments_of(function: dict[str, Any]) -> str:
     arguments = function.get("arguments", function.get("input"))
     if type(arguments) is str:
         return arguments
-    return "" if arguments is None else orjson.dumps(arguments).decode()
+    try:
+        return "" if arguments is None else orjson.dumps(arguments).decode()
+    except orjson.JSONEncodeError:  # it reads 1,024 levels and writes 254
+        raise BadAnswer("a tool call with arguments that are nested too deep") from None
 
 
 def usage_of(usage: object) -> Usage:

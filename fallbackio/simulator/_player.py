@@ -1,8 +1,8 @@
 """Plays a plan on a connection.
 
 The only module that knows how aiohttp writes an answer.  A piece is held back until the next step
-is known, so that a whole answer leaves in one packet.  The odd rule: after a dropped connection
-the player waits to be cancelled, which aiohttp does as soon as the connection is really gone.
+is known, so that a whole answer leaves in one packet.  The odd rule: once the connection is lost,
+whoever dropped it, the player waits to be cancelled, which aiohttp does as soon as it is really gone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 
 import anyio
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from fallbackio.simulator._steps import Drop, End, Enter, Head, Plan, Send, Wait
 
@@ -45,6 +45,15 @@ class Player:
 
     async def play(self, plan: Plan) -> web.StreamResponse:
         """Play to the end; what it returns is for aiohttp to finish."""
+        try:
+            return await self._play(plan)
+        except ClientConnectionResetError:
+            # The client left while we wrote, some turns before aiohttp says so by cancelling us.  It
+            # would log the error as a fault of ours.
+            await anyio.sleep_forever()
+            raise
+
+    async def _play(self, plan: Plan) -> web.StreamResponse:
         for step in plan:
             if isinstance(step, Send):
                 if self._held:

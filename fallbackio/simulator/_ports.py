@@ -8,6 +8,8 @@ import socket
 
 from aiohttp import web
 
+from fallbackio._tasks import OwnTask
+
 __all__ = ["Port"]
 
 _BACKLOG = 1024
@@ -26,17 +28,17 @@ class Port:
         self._host = host
         self._socket = _bound(host, number)
         self._listener: asyncio.Server | None = None
-        self._starting: asyncio.Task[None] | None = None
+        self._starting: OwnTask | None = None
         self.number: int = self._socket.getsockname()[1]
 
     def listen(self, wanted: bool) -> None:
         """Listen, or refuse connections; what is connected stays so."""
         if wanted and self._starting is None:
             self._socket.listen(_BACKLOG)
-            # Ours alone and over after a turn of the loop; refusing or closing the port ends it.  A task
-            # group would own it too, but would tie the simulator's exit to the task that entered it,
-            # which fixtures of test frameworks do not keep to.
-            self._starting = asyncio.get_running_loop().create_task(self._start())
+            # Over after a turn of the loop; refusing or closing the port ends it.  A task group would own
+            # it too, but would tie the simulator's exit to the task that entered it, which fixtures of
+            # test frameworks do not keep to.
+            self._starting = OwnTask(self._start)
         elif not wanted and self._starting is not None:
             self._stop()
             self._socket = _bound(self._host, self.number)
@@ -46,7 +48,7 @@ class Port:
         starting = self._starting
         self._stop()
         if starting is not None:
-            await asyncio.wait([starting])
+            await starting.ended()
 
     async def _start(self) -> None:
         loop = asyncio.get_running_loop()

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from typing import Any
 
+import anyio
+
+from fallbackio import clock
 from fallbackio.dialects import deltas_of
 from fallbackio.endpoint import Answerer, Upstream
 from fallbackio.errors import BadAnswer
-from fallbackio.model import Choice, Message, Reply, Request, assemble
+from fallbackio.model import Delta, Reply, Request, assemble
+from fallbackio.transport._checks import as_reply
 from fallbackio.transport._failures import from_callers_code
+from fallbackio.transport._guard import guarded
 from fallbackio.transport._whole import Pieces, Whole
 
 __all__ = ["CallingProvider"]
+
+logger = logging.getLogger("fallbackio")
+
+# What the clean-up of a generator that was cut off may take; a stuck one must not hold the caller.
+CLOSE_GRACE_S = 1.0
 
 
 class CallingProvider:
@@ -22,6 +33,7 @@ class CallingProvider:
 
     def __init__(self, fn: Answerer) -> None:
         self._fn = fn
+        self._told = False  # whether a failed clean-up was warned about
 
     def check(self, request: Request) -> None:
         """The function says itself what it cannot do."""
@@ -30,19 +42,22 @@ class CallingProvider:
         answer = self._called(request)
         if not inspect.isasyncgen(answer):
             return await self._reply(answer)
-        upstream = _pieces(answer)
-        deltas = []
+        upstream = self._pieces(answer)
+        deltas: list[Delta] = []
         try:
             while not upstream.finished:
                 deltas += await upstream.receive()
-        finally:
-            await upstream.aclose()
+        except BaseException:
+            # We may get here cancelled, and an await that suspends would raise at once.
+            with anyio.CancelScope(shield=True, deadline=clock.now() + CLOSE_GRACE_S):
+                await upstream.aclose()
+            raise
         return assemble(deltas)
 
     async def stream(self, request: Request) -> Upstream:
         answer = self._called(request)
         if inspect.isasyncgen(answer):
-            return _pieces(answer)
+            return self._pieces(answer)
         return Whole(deltas_of(await self._reply(answer)))
 
     def _called(self, request: Request) -> Any:
@@ -55,18 +70,13 @@ class CallingProvider:
         if not inspect.isawaitable(answer):
             kind = type(answer).__name__
             raise BadAnswer(f"the function returned {kind}; it must be async, or an async generator")
-        try:
-            value = await answer
-        except Exception as error:
-            raise from_callers_code(error) from error
-        if isinstance(value, str):
-            value = Message(value)
-        if isinstance(value, Message):
-            value = Reply(choices=(Choice(value, "tool_calls" if value.tool_calls else "stop"),))
-        if not isinstance(value, Reply) or not value.choices:
-            raise BadAnswer(f"the function returned {type(value).__name__}, not a Reply, Message or string")
-        return value
+        return as_reply(await guarded(answer, clock.now()))
 
+    def _pieces(self, answer: Any) -> Pieces:
+        return Pieces(answer, self._tell_unclean)  # what it yields is looked at piece by piece
 
-def _pieces(answer: Any) -> Pieces:
-    return Pieces(answer)  # what it yields is looked at piece by piece
+    def _tell_unclean(self, error: BaseException) -> None:
+        if not self._told:
+            self._told = True
+            name = getattr(self._fn, "__qualname__", type(self._fn).__name__)
+            logger.warning("%s: its clean-up raised %s (told once)", name, type(error).__name__)

@@ -9,19 +9,23 @@ key to another host.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
+import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
 import aiohttp
+import anyio
 
+from fallbackio import clock
 from fallbackio.dialects import Dialect, StreamReader, deltas_of
 from fallbackio.endpoint import Endpoint, Upstream
-from fallbackio.errors import AttemptError, BadAnswer, ConfigError
+from fallbackio.errors import AttemptError, BadAnswer, ConfigError, ConnectionFailed
 from fallbackio.model import Delta, Reply, Request
-from fallbackio.transport._failures import from_aiohttp
-from fallbackio.transport._redact import redact
+from fallbackio.transport._failures import FOREIGN, from_aiohttp
+from fallbackio.transport._redact import redact, secrets_of
 from fallbackio.transport._whole import Whole
 
 __all__ = ["HttpProvider", "Session"]
@@ -32,6 +36,10 @@ logger = logging.getLogger("fallbackio")
 
 # More of an error's body tells nothing more.
 MAX_ERROR_BYTES = 64 * 1024
+# The status says what to do; its body only why, and comes with it or, from a sick server, never.
+ERROR_BODY_S = 1.0
+# aiohttp warns of longer bodies in one piece, because a single write of them would hold up the loop.
+ONE_PIECE_BYTES = 2**20
 # After the answer's terminator only the end of the HTTP body is missing.  When it comes the
 # connection is reused; one that keeps us waiting longer is closed.
 TRAILER_S = 1.0
@@ -45,12 +53,15 @@ class Session:
             raise ConfigError(f"max_answer_bytes must be a whole number over 0, not {max_answer_bytes!r}")
         self.connect_timeout = connect_timeout
         self.max_answer_bytes = max_answer_bytes
+        # aiohttp closes the connections of a session under the readers of its answers, who would wait on.
+        self.answers: weakref.WeakSet[aiohttp.ClientResponse] = weakref.WeakSet()
         self._http: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
     @property
     def http(self) -> aiohttp.ClientSession:
-        """The session; raises `ConfigError` in another loop than its first."""
+        """The session; raises `ConfigError` in another loop than its first, and once it is closed."""
         if self._http is None:
             return self._open()
         if self._loop is not asyncio.get_running_loop():
@@ -58,6 +69,8 @@ class Session:
         return self._http
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ConfigError("the chain is closed")
         self._loop = asyncio.get_running_loop()
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
@@ -66,10 +79,19 @@ class Session:
         )
         return self._http
 
+    def failure(self, error: Exception) -> AttemptError:
+        """The error that a failure of the HTTP client stands for."""
+        ours = from_aiohttp(error, self.connect_timeout)
+        return ConnectionFailed("the chain was closed", local=True) if self._closed else ours
+
     async def aclose(self) -> None:
-        """Close all connections."""
-        if self._http is not None:
-            await self._http.close()
+        """Close all connections; who still reads an answer is told."""
+        self._closed = True
+        http, self._http = self._http, None
+        for answer in list(self.answers):
+            answer.close()
+        if http is not None:
+            await http.close()
 
 
 class HttpProvider:
@@ -83,6 +105,7 @@ class HttpProvider:
         self._session = session
         self._url = self._client.url(endpoint)
         self._headers = self._client.headers(endpoint)
+        self._secrets = secrets_of(endpoint)
         self._told: set[str] = set()  # dropped parameters that were warned about
 
     def check(self, request: Request) -> None:
@@ -109,24 +132,25 @@ class HttpProvider:
             if response.status != 200:
                 raise await self._refusal(response)
             return await read(response)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation too: nobody would read on
             response.close()
-            ours = self.ours(error, request)
-            if ours is None:
-                raise
-            ours.status = response.status if ours.status is None else ours.status
-            raise ours from (error if error is not ours else error.__cause__)
+            if isinstance(error, AttemptError):
+                self.told(error, response, request)
+            raise
 
     async def _post(self, request: Request) -> aiohttp.ClientResponse:
         body = self._client.encode(request, self._endpoint)
         if self._endpoint.unsupported == "drop":
             self._tell_dropped(self._client.dropped(request, self._endpoint))
+        http = self._session.http  # its ConfigError is not the endpoint's failure
         try:
-            return await self._session.http.post(
-                self._url, data=aiohttp.BytesPayload(body), headers=self._headers, allow_redirects=False
+            response = await http.post(
+                self._url, data=_payload(body), headers=self._headers, allow_redirects=False
             )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise from_aiohttp(error, self._session.connect_timeout) from error
+        except (*FOREIGN, ValueError) as error:
+            raise self._session.failure(error) from error
+        self._session.answers.add(response)
+        return response
 
     def _tell_dropped(self, names: Iterable[str]) -> None:
         for name in names:
@@ -137,41 +161,50 @@ class HttpProvider:
                 )
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> AttemptError:
-        """What a failing status stands for."""
+        """What a failing status stands for, whatever becomes of its body."""
         if 300 <= response.status < 400:
             return BadAnswer("it redirects elsewhere; is base_url right?", status=response.status)
         pieces, size = [], 0
-        try:
-            while size < MAX_ERROR_BYTES and (piece := await response.content.readany()):
-                pieces.append(piece)
-                size += len(piece)
-        except aiohttp.ClientError:
-            pass  # a connection lost within an error's body takes nothing from its status
+        # Cancelled by its own timer or by the caller's scopes; what has come by then will do.
+        with anyio.move_on_after(ERROR_BODY_S):
+            try:
+                while size < MAX_ERROR_BYTES and (piece := await response.content.readany()):
+                    pieces.append(piece)
+                    size += len(piece)
+            except FOREIGN:
+                pass  # a body that is broken off takes nothing from its status
         return self._client.failure(response.status, response.headers, b"".join(pieces))
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         limit = self._session.max_answer_bytes
         if (response.content_length or 0) > limit:
             raise too_long(limit)
-        content = response.content
-        body = await content.readany()
-        if content.at_eof():
-            return body
-        pieces, size = [body], len(body)
-        while piece := await content.readany():
-            pieces.append(piece)
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await self._piece(response.content):
             size += len(piece)
             if size > limit:
                 raise too_long(limit)
+            if not pieces and response.content.at_eof():
+                return piece  # as a rule it comes in one
+            pieces.append(piece)
         return b"".join(pieces)
 
-    def ours(self, error: BaseException, request: Request) -> AttemptError | None:
-        """The error as one of ours, without key and prompt; `None` for a cancellation or a bug."""
-        if isinstance(error, aiohttp.ClientError | OSError):
-            return from_aiohttp(error, self._session.connect_timeout)
-        if isinstance(error, AttemptError):
-            return redact(error, self._endpoint.api_key, request)
-        return None
+    async def _piece(self, content: aiohttp.StreamReader) -> bytes:
+        """Some of an answer; empty at its end."""
+        try:
+            return await content.readany()
+        except FOREIGN as error:
+            raise self.failure(error) from error
+
+    def failure(self, error: Exception) -> AttemptError:
+        """The error that a failure of the HTTP client stands for."""
+        return self._session.failure(error)
+
+    def told(self, error: AttemptError, response: aiohttp.ClientResponse, request: Request) -> AttemptError:
+        """The same error about an answer, with its status, without keys and prompt."""
+        error.status = response.status if error.status is None else error.status
+        return redact(error, self._secrets, request)
 
     @property
     def max_answer_bytes(self) -> int:
@@ -203,19 +236,30 @@ class HttpStream:
             return []
         try:
             chunk = self._content.read_nowait()
-            return self._feed(chunk) if chunk else []
-        except (AttemptError, aiohttp.ClientError, OSError) as error:
+        except FOREIGN as error:
             return self._lost(error)
+        return self._read(chunk) if chunk else []
 
     async def receive(self) -> list[Delta]:
+        if self.finished:
+            return []
         try:
             chunk = await self._content.readany()
-            return self._feed(chunk) if chunk else self._end()
-        except (AttemptError, aiohttp.ClientError, OSError) as error:
+        except FOREIGN as error:
             return self._lost(error)
+        return self._read(chunk)
 
     async def aclose(self) -> None:
         self._response.close()
+
+    def _read(self, chunk: bytes) -> list[Delta]:
+        """What `chunk` says; an empty one is the body's end."""
+        try:
+            return self._feed(chunk) if chunk else self._end()
+        except AttemptError as error:
+            self._response.close()
+            self._provider.told(error, self._response, self._request)
+            raise
 
     def _feed(self, chunk: bytes) -> list[Delta]:
         self._size += len(chunk)
@@ -234,20 +278,25 @@ class HttpStream:
     def _finish(self) -> None:
         self.finished = True
         if not self._content.is_eof():
-            asyncio.get_running_loop().call_later(TRAILER_S, self._response.close)
+            clock.call_at(clock.now() + TRAILER_S, self._response.close)
 
     def _lost(self, error: Exception) -> list[Delta]:
         """The last deltas if all had been said before the connection broke, else the error."""
         self._response.close()
-        if not isinstance(error, AttemptError):
-            try:
-                return self._end()
-            except AttemptError:
-                pass  # it was not whole: the lost connection is the better explanation
-        ours = self._provider.ours(error, self._request)
-        assert ours is not None  # noqa: S101 - the callers catch nothing else
-        ours.status = self._response.status if ours.status is None else ours.status
-        raise ours from (error if error is not ours else error.__cause__)
+        try:
+            return self._end()
+        except AttemptError:
+            pass  # it was not whole: the lost connection is the better explanation
+        ours = self._provider.failure(error)
+        raise self._provider.told(ours, self._response, self._request) from error
+
+
+def _payload(body: bytes) -> aiohttp.Payload:
+    return (
+        aiohttp.BytesPayload(body)
+        if len(body) <= ONE_PIECE_BYTES
+        else aiohttp.BytesIOPayload(io.BytesIO(body))
+    )
 
 
 def too_long(limit: int) -> BadAnswer:

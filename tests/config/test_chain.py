@@ -9,7 +9,7 @@ import pytest
 
 import fallbackio
 from fallbackio import Chain, ConfigError, Endpoint, InvalidRequest
-from fallbackio.testing import ScriptedEndpoint, answers, virtual_time
+from fallbackio.testing import ScriptedEndpoint, answers, fails, virtual_time
 
 LOCAL = Endpoint("m", base_url="http://127.0.0.1:9/v1", name="local")
 
@@ -26,8 +26,8 @@ LOCAL = Endpoint("m", base_url="http://127.0.0.1:9/v1", name="local")
         (["opneai/gpt-4o"], "did you mean 'openai'"),
         (["openai/gpt-4o"], "OPENAI_API_KEY"),
         ([LOCAL, LOCAL], "two endpoints are called 'local'"),
-        ([Endpoint("m", base_url="http://", name="x")], "names no host"),
         ([Endpoint("m", base_url="http://h/v1", dialect="morse")], "unknown dialect 'morse'"),
+        ([Endpoint("m", base_url="http://h/v1?a=1", dialect="anthropic")], "takes no query"),
     ],
 )
 def test_bad_steps_are_refused(monkeypatch: pytest.MonkeyPatch, steps: Any, message: str) -> None:
@@ -56,10 +56,30 @@ def test_bad_steps_are_refused(monkeypatch: pytest.MonkeyPatch, steps: Any, mess
         {"strategy": "marathon"},
         {"upstream": "river"},
         {"max_answer_bytes": 0},
+        {"strategy": []},
+        {"strategy": fallbackio.Hedge},
         {"sinks": ["not callable"]},
+        {"sinks": print},
+        {"sinks": None},
         {"fallback_on": [ValueError]},
         {"fallback_on": [42]},
         {"fallback_on": ["429"]},
+        {"fallback_on": "429"},
+        {"fallback_on": 42},
+        {"fallback_on": True},
+        {"fallback_on": ValueError},
+        {"fallback_on": None},
+        {"breaker": 5},
+        {"breaker": 0},
+        {"breaker": fallbackio.BreakerPolicy},
+        {"retry": 5},
+        {"retry": fallbackio.BreakerPolicy()},
+        {"seed": []},
+        {"seed": "1"},
+        {"seed": True},
+        {"name": 5},
+        {"name": ""},
+        {"name": "two\nlines"},
     ],
     ids=str,
 )
@@ -70,28 +90,40 @@ def test_bad_settings_are_refused(settings: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("settings", "mend"),
     [
-        lambda: Endpoint(""),
-        lambda: Endpoint("m", base_url="localhost:8000"),
-        lambda: Endpoint("m", headers={"x": "a\nb"}),
-        lambda: Endpoint("m", headers={"x\r": "a"}),
-        lambda: Endpoint("m", api_key="sk-secret\n"),
-        lambda: Endpoint("m", api_key=""),
-        lambda: Endpoint("m", api_key="schlüssel"),
-        lambda: Endpoint("m", unsupported="ignore"),  # type: ignore[arg-type]
-        lambda: Endpoint("m", context_window=0),
-        lambda: Endpoint.calling(None, name="x"),  # type: ignore[arg-type]
-        lambda: fallbackio.RetryPolicy(base_s=math.nan),
-        lambda: fallbackio.RetryPolicy(same_first=-1),
+        ({"sinks": print}, "put it in a list"),
+        ({"breaker": 5}, r"BreakerPolicy\(consecutive=5\)"),
+        ({"retry": 5}, "max_retries"),
+        ({"fallback_on": "429"}, "error classes, HTTP statuses"),
     ],
+    ids=str,
 )
-def test_bad_values_are_refused(make: Any) -> None:
-    """A value out of its range cannot be made."""
-    with pytest.raises(ConfigError) as caught:
-        make()
+def test_the_mend_is_named(settings: dict[str, Any], mend: str) -> None:
+    """A likely slip is answered with what was probably meant."""
+    with pytest.raises(ConfigError, match=mend):
+        Chain([LOCAL], **settings)
 
-    assert "sk-secret" not in str(caught.value)
+
+@pytest.mark.parametrize(
+    "rule",
+    [400, InvalidRequest, lambda error: error.status == 400, {400}, iter([400])],
+    ids=["status", "class", "function", "set", "iterator"],
+)
+@virtual_time
+async def test_one_rule_is_a_list_of_one(rule: Any) -> None:
+    """A single `fallback_on` rule needs no list around it."""
+    a = ScriptedEndpoint(fails(InvalidRequest("no", status=400)), name="a")
+    b = ScriptedEndpoint(answers("from b"), name="b")
+
+    assert (await Chain([a.endpoint, b.endpoint], fallback_on=rule).complete("hi")).text == "from b"
+
+
+@pytest.mark.parametrize("settings", [{"base_s": math.nan}, {"same_first": -1}], ids=str)
+def test_bad_policies_are_refused(settings: dict[str, Any]) -> None:
+    """A value out of its range cannot be made."""
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        fallbackio.RetryPolicy(**settings)
 
 
 def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,11 +138,20 @@ def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert "gsk-very-secret" not in repr(spec)
 
 
-def test_another_server_is_its_own_vendor() -> None:
-    """An endpoint with only a base URL belongs to its host and needs no key."""
-    spec = Chain([Endpoint("llama", base_url="http://gpu-1:8000/v1")])._routes[0].spec
+@pytest.mark.parametrize(
+    ("base_url", "host"),
+    [
+        ("http://gpu-1:8000/v1", "gpu-1:8000"),
+        ("https://GPU-1.example.com/a/b", "gpu-1.example.com"),
+        ("http://[::1]:8000", "[::1]:8000"),
+        ("https://x.example.com:/d?api-version=1", "x.example.com"),
+    ],
+)
+def test_another_server_is_its_own_vendor(base_url: str, host: str) -> None:
+    """An endpoint with only a base URL belongs to its host, and to nothing else of it, and needs no key."""
+    spec = Chain([Endpoint("llama", base_url=base_url)])._routes[0].spec
 
-    assert (spec.vendor, spec.name, spec.dialect) == ("gpu-1:8000", "gpu-1:8000/llama", "openai")
+    assert (spec.vendor, spec.name, spec.dialect) == (host, f"{host}/llama", "openai")
 
 
 @pytest.mark.parametrize(

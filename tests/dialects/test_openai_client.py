@@ -304,6 +304,11 @@ def answer(**choice: Any) -> bytes:
     return orjson.dumps({"id": "c", "choices": [{"index": 0, "message": {"content": "Hi"}, **choice}]})
 
 
+# Deeper than orjson writes, not deeper than it reads.
+DEEP = answer(message={"tool_calls": [{"function": {"name": "f", "arguments": ["secret"]}}]}).replace(
+    b'["secret"]', b"[" * 300 + b'"secret"' + b"]" * 300
+)
+
 FAILURES: dict[str, tuple[bytes, type[AttemptError], str]] = {
     "empty": (b"", BadAnswer, "an empty body in place of JSON"),
     "blank lines": (b"\n\n\n", BadAnswer, "an empty body in place of JSON"),
@@ -325,6 +330,17 @@ FAILURES: dict[str, tuple[bytes, type[AttemptError], str]] = {
     "calls of a wrong type": (answer(message={"tool_calls": "secret"}), BadAnswer, "no list"),
     "call of a wrong type": (answer(message={"tool_calls": ["secret"]}), BadAnswer, "no object"),
     "nothing at all": (answer(message={"content": None}), BadAnswer, "without content or finish reason"),
+    "tool calls without one": (
+        answer(message={"content": None}, finish_reason="tool_calls"),
+        BadAnswer,
+        "ends with tool_calls and has none",
+    ),
+    "empty list of tool calls": (
+        answer(message={"content": "", "tool_calls": []}, finish_reason="tool_calls"),
+        BadAnswer,
+        "ends with tool_calls and has none",
+    ),
+    "arguments too deep": (DEEP, BadAnswer, "nested too deep"),
     "error": (b'{"error": {"message": "busy", "code": 429}}', RateLimited, "busy"),
     "error beside choices": (b'{"error": {"code": 401}, "choices": []}', AuthFailed, "401"),
     "bare error": (b'{"error": "went wrong"}', ServerFault, "went wrong"),
@@ -351,6 +367,22 @@ def test_failures(body: bytes, kind: type[AttemptError], words: str) -> None:
 
     assert kind is type(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def thinking(depth: int) -> bytes:
+    """An answer with so many parts of reasoning, each within the one before."""
+    part: bytes = b'{"type":"text","text":"Hm"}'
+    for _ in range(depth):
+        part = b'{"type":"thinking","thinking":[' + part + b"]}"
+    return b'{"choices":[{"message":{"content":[' + part + b',{"type":"text","text":"42"}]}}]}'
+
+
+@pytest.mark.parametrize(("depth", "reasoning"), [(1, "Hm"), (2, None), (450, None)])
+def test_thinking_has_one_level(depth: int, reasoning: str | None) -> None:
+    """Reasoning is the parts right within `thinking`, as Mistral has them; what lies deeper is left out."""
+    message = CLIENT.decode(thinking(depth)).message
+
+    assert ("42", reasoning) == (message.content, message.reasoning)
 
 
 @given(st.binary() | st.recursive(st.none() | st.text(), lambda inner: st.lists(inner)).map(orjson.dumps))

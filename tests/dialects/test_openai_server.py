@@ -39,6 +39,7 @@ from fallbackio.model import (
     Reply,
     Request,
     ToolCall,
+    ToolCallDelta,
     Usage,
     assemble,
 )
@@ -84,6 +85,23 @@ def read(body: bytes, step: int = 4096) -> Reply:
 def test_stream_round_trip(step: int) -> None:
     """A streamed answer is read back as it was, however the network cuts it."""
     assert REPLY == read(b"".join(streamed(REPLY, asked(stream=True))), step)
+
+
+def test_stream_of_a_custom_call() -> None:
+    """A custom tool's call is streamed in OpenAI's own shape for it, and read back as it was."""
+    said = [
+        Delta(tool_calls=(ToolCallDelta(0, "call_a", "sql", "", "custom"),)),
+        Delta(tool_calls=(ToolCallDelta(0, arguments="select 1", type="custom"),)),
+    ]
+    writer = SERVER.writer(REPLY, asked(stream=True))
+    body = b"".join([writer.write(delta) for delta in said])
+    calls = read(body + writer.finish(REPLY)).tool_calls
+
+    assert [{"index": 0, "id": "call_a", "type": "custom", "custom": {"name": "sql", "input": ""}}] == [
+        part.to_dict() for part in said[0].tool_calls
+    ]
+    assert [{"index": 0, "custom": {"input": "select 1"}}] == [part.to_dict() for part in said[1].tool_calls]
+    assert (ToolCall("call_a", FunctionCall("sql", "select 1"), "custom"),) == calls
 
 
 def test_round_trip() -> None:

@@ -26,6 +26,7 @@ from fallbackio.simulator import (
     PingOnly,
     Reset,
     Silence,
+    SimulatedEndpoint,
     Simulator,
     Stall,
     Status,
@@ -213,17 +214,44 @@ async def test_a_client_that_goes_away(case: str, dialect: str) -> None:
         assert (stats.requests, stats.in_flight, stats.cancelled) == (3, 0, 3)
 
 
+@pytest.mark.parametrize("fault", [None, Stall(1)], ids=["whole", "stall"])
+@virtual_time
+async def test_a_client_that_goes_away_while_it_is_answered(
+    fault: Fault | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whichever turn of the loop a client leaves at, it counts as the client's doing and is not logged."""
+    for turns in range(12):
+        async with simulated(Behaviour(tokens=2, pace_s=1, fault=fault)) as endpoint:
+            client = asked_by_hand(endpoint)
+            for _ in range(turns):
+                await anyio.lowlevel.checkpoint()
+            client.close()
+            await anyio.sleep(0.05)
+
+            stats = endpoint.stats
+            assert (stats.in_flight, stats.completed) == (0, 0)
+            # Before it was read as a request it is none.
+            assert stats.requests == stats.cancelled <= 1
+    assert stats.requests == 1
+    assert caplog.records == []
+
+
+def asked_by_hand(endpoint: SimulatedEndpoint) -> socket.socket:
+    """A connection with a request on it, of which nobody reads the answer."""
+    host, port = endpoint.url("anthropic").removeprefix("http://").partition("/")[0].split(":")
+    client = socket.create_connection((host, int(port)))
+    body = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}'
+    head = f"POST /primary/v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    client.sendall(head.encode() + body)
+    return client
+
+
 @virtual_time
 async def test_a_client_that_does_not_read() -> None:
     """An answer that nobody reads stays under way until the client leaves."""
     behaviour = Behaviour(fault=Huge(30_000_000))
     async with simulated(behaviour) as endpoint:
-        host, port = endpoint.url("anthropic").removeprefix("http://").partition("/")[0].split(":")
-        # Asked by hand, because aiohttp's client would read on into its own buffers.
-        client = socket.create_connection((host, int(port)))
-        body = b'{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}'
-        head = f"POST /primary/v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
-        client.sendall(head.encode() + body)
+        client = asked_by_hand(endpoint)  # because aiohttp's own would read on into its buffers
         await anyio.sleep(60)
         assert endpoint.stats.in_flight == 1
         client.close()
