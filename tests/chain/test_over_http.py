@@ -10,6 +10,8 @@ import pytest
 
 import fallbackio
 from fallbackio import Endpoint, StreamBroken, errors
+from fallbackio.breaker import Severity
+from fallbackio.chain._table import handling
 from fallbackio.simulator import (
     Behaviour,
     Capacity,
@@ -37,6 +39,7 @@ from fallbackio.simulator import SimulatedEndpoint as Simulated
 from fallbackio.testing import virtual_time
 
 KEY = "sk-the-key-of-this-test"
+WHOLE = "".join(delta.text for delta in Behaviour(tokens=9).script().spoken)
 DIALECTS = ["openai", "anthropic"]
 
 
@@ -124,30 +127,45 @@ async def test_complete_survives(fault: Fault, kind: type[errors.AttemptError], 
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("on_break", ["raise", "continue", "restart"])
+@pytest.mark.parametrize(
+    "strategy", [fallbackio.Sequence(), fallbackio.Hedge(delay=8.0)], ids=["seq", "hedge"]
+)
 @pytest.mark.parametrize(("fault", "kind", "shown"), [(f, kind, s) for f, _, kind, s in FAULTS], ids=repr)
 @virtual_time
 async def test_stream_survives(
-    fault: Fault, kind: type[errors.AttemptError], shown: bool, dialect: str
+    fault: Fault, kind: type[errors.AttemptError], shown: bool, strategy: Any, on_break: Any, dialect: str
 ) -> None:
-    """Before the first content a stream fails over unseen; after it the break is said, never hidden."""
+    """Before the first content a stream fails over unseen; after it the break is mended or said."""
     async with Simulator() as sim:
-        sick = sim.add("sick", Behaviour(pace_s=0.1, fault=fault))
-        well = sim.add("well", Behaviour(text="all is well"))
-        async with chain_of(sick, well, dialect=dialect) as chain:
-            text = ""
+        sick = sim.add("sick", Behaviour(tokens=9, pace_s=0.1, fault=fault))
+        well = sim.add("well", Behaviour(tokens=9))
+        async with chain_of(sick, well, dialect=dialect, strategy=strategy, on_break=on_break) as chain:
+            text, seams = "", 0
             try:
                 async with chain.stream("hi") as stream:
                     async for delta in stream:
-                        text += delta.text
+                        text = "" if isinstance(delta, fallbackio.Restarted) else text + delta.text
+                        seams += delta.seam
+                attempts = stream.report.attempts
+                assert text == stream.reply.text == WHOLE, "an answer that broke was given out as whole"
+                assert stream.report.endpoint == "well"
+                assert seams == len(stream.report.seams) == (shown and on_break == "continue")
+                assert stream.report.restarts == (shown and on_break == "restart")
+                assert not shown or on_break != "raise"
             except StreamBroken as broken:
+                attempts = broken.attempts
                 assert shown, "it broke before anything was shown, and yet another could have answered"
+                assert on_break == "raise"
                 assert type(broken.__cause__) is kind
                 assert broken.partial == text != ""
-                assert [attempt.outcome for attempt in broken.attempts] == ["failed"]
-            else:
-                assert not shown, "an answer that broke was given out as whole"
-                assert text == stream.reply.text == "all is well"
-                assert type(stream.report.attempts[0].error) is kind
+                assert WHOLE.startswith(text)
+            assert attempts[0].outcome == "failed"
+            assert type(attempts[0].error) is kind
+            breaker = chain._routes[0].breaker
+            severity = handling(attempts[0].error).severity
+            assert breaker.fail_counter == (severity is Severity.HARD)
+            assert (breaker.phase == "open") == (severity is Severity.FATAL)
             await assert_nothing_is_left(chain, sick, well)
 
 

@@ -64,7 +64,7 @@ async def test_a_break_after_it_carries_the_partial_text() -> None:
     a = ScriptedEndpoint(breaks(after_words=2, text="one two three"), name="a")
     b = ScriptedEndpoint(answers(), name="b")
 
-    async with chain_of(a, b).stream("hi") as stream:
+    async with chain_of(a, b, on_break="raise").stream("hi") as stream:
         got = []
         with pytest.raises(StreamBroken) as caught:
             async for delta in stream:
@@ -80,7 +80,7 @@ async def test_a_break_after_it_carries_the_partial_text() -> None:
 async def test_silence_after_it_is_a_break() -> None:
     """A stream that stalls in the middle is left after idle_timeout and counts for the breaker."""
     a = ScriptedEndpoint(stalls(after_words=2), name="a")
-    chain = chain_of(a, idle_timeout=3)
+    chain = chain_of(a, idle_timeout=3, on_break="raise")
 
     async with chain.stream("hi") as stream:
         with pytest.raises(StreamBroken) as caught:
@@ -214,7 +214,7 @@ async def test_thinking_aloud_is_no_stall() -> None:
 async def test_an_ended_stream_never_looks_whole() -> None:
     """After a break, or outside its block, iterating raises instead of ending quietly."""
     a = ScriptedEndpoint(breaks(after_words=1, text="one two"), name="a")
-    async with chain_of(a).stream("hi") as stream:
+    async with chain_of(a, on_break="raise").stream("hi") as stream:
         with pytest.raises(StreamBroken):
             await read(stream)
         with pytest.raises(StreamBroken):
