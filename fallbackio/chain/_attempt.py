@@ -84,7 +84,7 @@ async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> 
             while not (upstream.finished or reached):
                 batch = upstream.take() or await upstream.receive()
                 deltas += batch
-                reached = has_content(batch)
+                reached = has_progress(batch) if attempt.call.shows_reasoning else has_content(batch)
                 if attempt.phase == "first_content" and not reached and has_progress(batch):
                     # It is thinking aloud: no content, and yet no stall.
                     latest = min(attempt.started + attempt.whole_s, clock.now() + attempt.limit_s)

@@ -193,6 +193,7 @@ class Call:
         "request",
         "restarts",
         "seams",
+        "shows_reasoning",
         "started",
         "strategy",
         "tell",
@@ -231,6 +232,7 @@ class Call:
         self.ambient = ambient
         self.deadline = min(own, ambient)
         self.ttft_s: float | None = None
+        self.shows_reasoning = False  # reasoning is delivered as it comes, and so commits
         self.continuing = ""  # the text that the consumer has, while another endpoint is to go on from it
         self.seams: list[int] = []
         self.restarts = 0

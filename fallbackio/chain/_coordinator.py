@@ -114,13 +114,21 @@ class Coordinator:
         get = self._whole if self._streams_upstream else self._plain
         return call.answered(await self._run(call, get))
 
-    def stream(self, messages: Messages, *, timeout: float | Unset | None = UNSET, **params: Any) -> Stream:
+    def stream(
+        self,
+        messages: Messages,
+        *,
+        timeout: float | Unset | None = UNSET,
+        show_reasoning: bool = False,
+        **params: Any,
+    ) -> Stream:
         """The answer piece by piece; takes what `complete` takes.
 
         An async context manager: entering it waits for the first content and raises what
         `complete` raises; iterating it yields `Delta`s and raises `StreamBroken` if the answer
-        breaks off later.  `timeout` counts the time spent waiting for the provider, not the
-        consumer's own.
+        breaks off later and cannot be mended.  `timeout` counts the time spent waiting for the provider,
+        not the consumer's own.  `show_reasoning` delivers visible reasoning as it comes, which commits
+        the answer to its endpoint; otherwise it is delivered with the first content.
 
         Example:
             >>> async with chain.stream("Tell a story.") as stream:
@@ -128,7 +136,13 @@ class Coordinator:
             ...         print(delta.text, end="")
         """
         request = Request.of(messages, params, stream=True)
-        return Stream(lambda: self._begin(request, timeout), self._open, self._delivery.remedies)
+
+        def begin() -> Call:
+            call = self._begin(request, timeout)
+            call.shows_reasoning = show_reasoning
+            return call
+
+        return Stream(begin, self._open, self._delivery.remedies)
 
     async def aclose(self) -> None:
         """Close the connections; calls still under way fail.  A second time does nothing.
@@ -245,9 +259,8 @@ class Coordinator:
         left_s = attempt.started + attempt.whole_s - clock.now()
         reading = Reading(opened, self._limits, left_s)
         try:
-            while not opened.upstream.finished and chars_in(opened.deltas) < chars:
-                if not await reading.next_batch():
-                    break
+            while chars_in(opened.deltas) < chars and await reading.next_batch():
+                pass
         except AttemptError as error:
             await give_up(attempt, opened.upstream, opened.deltas, error)
             call.winner = None  # nothing was delivered: the question is open again

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 import anyio
+import orjson
 
 from fallbackio import clock
 from fallbackio.chain._attempt import TICK_S, Opened, has_ended, has_progress
 from fallbackio.chain._settings import Limits
-from fallbackio.errors import Phase, TimedOut
+from fallbackio.errors import BadAnswer, Phase, TimedOut
 from fallbackio.model import Delta
 
 __all__ = ["Reading"]
@@ -46,6 +48,8 @@ class Reading:
             if not batch and self._only_the_terminator_is_missing:
                 break
         self.deltas += batch
+        if not batch:
+            check_calls(self.deltas)
         if has_progress(batch):
             self._silent_s = 0.0
             if self._rate is not None:
@@ -84,6 +88,24 @@ class Reading:
         if self._rate is not None:
             timers.append((self._rate.left_s, "rate", self._rate.over_s))
         return min(timers, key=lambda timer: timer[0])
+
+
+def check_calls(deltas: Sequence[Delta]) -> None:
+    """Raise `BadAnswer` for tool calls whose arguments break off although the answer claims to be whole.
+
+    A length limit may cut them, and says so in its finish reason; a custom tool takes any text.
+    """
+    pieces: dict[tuple[int, int], list[str]] = {}
+    limited = {delta.index for delta in deltas if delta.finish_reason == "length"}
+    for delta in deltas:
+        for part in delta.tool_calls:
+            if part.type == "function" and delta.index not in limited:
+                pieces.setdefault((delta.index, part.index), []).append(part.arguments)
+    for arguments in pieces.values():
+        try:
+            orjson.loads("".join(arguments) or "{}")
+        except orjson.JSONDecodeError:
+            raise BadAnswer("a tool call's arguments break off") from None
 
 
 class _Rate:

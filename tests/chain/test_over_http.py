@@ -373,3 +373,74 @@ async def test_a_parameter_nobody_can_express_is_refused_before_anything_is_sent
             assert (a.stats.requests, b.stats.requests) == (0, 0)
 
             assert (await lenient.complete("hi", seed=1)).report.endpoint == "a"
+
+
+CUTS = [Cut(40), Stall(20), Malformed(30), InBandError(E.Overloaded, after_tokens=25), Cut(40, how="end")]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("on_break", ["continue", "restart", "raise"])
+@pytest.mark.parametrize("fault", CUTS, ids=repr)
+@virtual_time
+async def test_sixty_tokens_reach_the_consumer_whole(fault: Fault, on_break: Any, dialect: str) -> None:
+    """Cut after 40 of 60 tokens, silent after 20, broken in the middle, ended early: whole all the same."""
+    async with Simulator() as sim:
+        sick, well = sim.add("sick", Behaviour(tokens=60, fault=fault)), sim.add("well", Behaviour(tokens=60))
+        whole = "".join(delta.text for delta in Behaviour(tokens=60).script().spoken)
+        async with chain_of(sick, well, dialect=dialect, on_break=on_break) as chain:
+            text = ""
+            async with chain.stream("hi") as stream:
+                try:
+                    async for delta in stream:
+                        text = "" if isinstance(delta, fallbackio.Restarted) else text + delta.text
+                except StreamBroken as broken:
+                    assert on_break == "raise"
+                    assert broken.partial == text
+                    assert whole.startswith(text)
+                else:
+                    assert text == whole
+
+
+@virtual_time
+async def test_a_rejected_prefill_leads_to_the_instruction() -> None:
+    """A next endpoint that answers the prefill with a 400 is asked by instruction, unseen."""
+    async with Simulator() as sim:
+        sick = sim.add("sick", Behaviour(tokens=60, fault=Cut(40)))
+        well = sim.add("well", Behaviour(tokens=60, fault=InTurn((Status(400), None))))
+        whole = "".join(delta.text for delta in Behaviour(tokens=60).script().spoken)
+        async with chain_of(sick, well, dialect="anthropic") as chain, chain.stream("hi") as stream:
+            text = "".join([delta.text async for delta in stream])
+
+            assert text == whole
+            assert [a.outcome for a in stream.report.attempts] == ["failed", "won"]
+            assert well.stats.requests == 2
+
+
+@virtual_time
+async def test_pings_for_ever_are_left_at_the_first_content_limit() -> None:
+    """Role-only deltas and pings reset no timer: ttft_timeout holds to 50 ms."""
+    for fault in (RoleOnly(interval_s=0.2), PingOnly(interval_s=0.2)):
+        async with Simulator() as sim:
+            sick, well = sim.add("sick", Behaviour(fault=fault)), sim.add("well")
+            async with chain_of(sick, well, ttft_timeout=2) as chain:
+                began = anyio.current_time()
+                async with chain.stream("hi") as stream:
+                    assert anyio.current_time() - began == pytest.approx(2, abs=0.05)
+                    assert stream.endpoint == "well"
+
+
+@virtual_time
+async def test_a_slow_consumer_does_not_make_us_read_ahead() -> None:
+    """While the consumer sleeps the provider is held back by the socket: what we buffer is bounded."""
+    async with Simulator() as sim:
+        big = sim.add("big", Behaviour(tokens=400_000))
+        async with chain_of(big) as chain, chain.stream("hi") as stream:
+            pieces = aiter(stream)
+            await anext(pieces)
+            await anyio.sleep(60)
+            reading = stream._reading
+            assert reading is not None
+            buffered = reading.upstream._content.total_bytes - reading.upstream._size  # type: ignore[attr-defined]
+            assert buffered < 2**21
+            assert big.stats.in_flight == 1, "it has not finished: it is being held back"
+            assert (await anext(pieces)).text
