@@ -249,9 +249,9 @@ class Coordinator:
     async def _committed(self, attempt: Try) -> Opened | None:
         """A streamed answer of which as much has come as is to be there before any is delivered."""
         opened = await self._opened(attempt)
-        if opened is None or not await self._read_on(opened, self._delivery.chars):
-            return None
-        return opened
+        if opened is None or not self._delivery.chars:
+            return opened
+        return opened if await self._read_on(opened, self._delivery.chars) else None
 
     async def _read_on(self, opened: Opened, chars: float) -> bool:
         """Read until so many characters have come, or the end; false if it broke before."""

@@ -38,16 +38,26 @@ def content_of(content: object) -> tuple[str, str]:
         return "", ""
     if type(content) is str:
         return content, ""
+    parts = _parts(content)
+    thought = [_thought(part.get("thinking")) for part in parts if part.get("type") == "thinking"]
+    return _text_in(parts), "".join(thought)
+
+
+def _parts(content: object) -> list[dict[str, Any]]:
     if type(content) is not list:
         raise BadAnswer("content that is neither text nor parts")
-    parts = [part for part in content if type(part) is dict]
-    text = [string(part.get("text")) for part in parts if part.get("type") == "text"]
-    thought = [_thought(part.get("thinking")) for part in parts if part.get("type") == "thinking"]
-    return "".join(text), "".join(thought)
+    return [part for part in content if type(part) is dict]
+
+
+def _text_in(parts: list[dict[str, Any]]) -> str:
+    return "".join([string(part.get("text")) for part in parts if part.get("type") == "text"])
 
 
 def _thought(thinking: object) -> str:
-    return thinking if type(thinking) is str else content_of(thinking)[0]
+    """Reasoning is text or parts of text; what it holds beyond that is not looked into."""
+    if thinking is None or type(thinking) is str:
+        return thinking or ""
+    return _text_in(_parts(thinking))
 
 
 def function_of(call: object) -> tuple[dict[str, Any], str]:
@@ -65,7 +75,10 @@ def arguments_of(function: dict[str, Any]) -> str:
     arguments = function.get("arguments", function.get("input"))
     if type(arguments) is str:
         return arguments
-    return "" if arguments is None else orjson.dumps(arguments).decode()
+    try:
+        return "" if arguments is None else orjson.dumps(arguments).decode()
+    except orjson.JSONEncodeError:  # orjson reads deeper than it writes
+        raise BadAnswer("arguments of a tool call that are nested too deeply") from None
 
 
 def usage_of(usage: object) -> Usage:
