@@ -209,6 +209,7 @@ async def test_thinking_aloud_is_no_stall() -> None:
             await anyio.sleep(0.9)
             yield fallbackio.Delta(reasoning="hm ")
         yield "forty-two"
+        yield fallbackio.Delta(finish_reason="stop")
 
     chain = fallbackio.Chain([fallbackio.Endpoint.calling(thinks, name="a")], ttft_timeout=1)
 
