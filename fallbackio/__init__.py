@@ -22,7 +22,7 @@ from fallbackio.errors import (
     StreamBroken,
     TimedOut,
 )
-from fallbackio.model import Attempt, Delta, Message, Reply, Report, Request, ToolCall, Usage
+from fallbackio.model import Attempt, Delta, Message, Reply, Report, Request, Restarted, ToolCall, Usage
 
 __version__ = "0.1.0"
 
@@ -48,6 +48,7 @@ __all__ = [
     "Reply",
     "Report",
     "Request",
+    "Restarted",
     "RetryPolicy",
     "Sequence",
     "Stream",

@@ -67,6 +67,10 @@ class Provider(Protocol):
         """Raise `InvalidRequest` if this endpoint cannot express the request; sends nothing."""
         ...
 
+    def prefilled(self, request: Request, partial: str) -> Request | None:
+        """The request that makes the model go on after `partial`, or `None` if it knows no prefill."""
+        ...
+
     async def complete(self, request: Request) -> Reply:
         """Ask for a plain answer."""
         ...

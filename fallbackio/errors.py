@@ -60,7 +60,7 @@ __all__ = [
     "by_status",
 ]
 
-Phase = Literal["connect", "first_content", "idle", "attempt"]
+Phase = Literal["connect", "first_content", "idle", "rate", "attempt"]
 
 
 class FallbackError(Exception):
@@ -187,8 +187,8 @@ class TimedOut(AttemptError):
     """Raised when one of our own timers ended an attempt.
 
     Attributes:
-        phase: Which timer: `"connect"`, `"first_content"`, `"idle"` (between two contents) or
-            `"attempt"` (all of it).
+        phase: Which timer: `"connect"`, `"first_content"`, `"idle"` (between two contents), `"rate"`
+            (too little content in that time) or `"attempt"` (all of it).
         limit_s: The timer's length in seconds.
 
     Example:
@@ -208,6 +208,7 @@ class TimedOut(AttemptError):
             "connect": "no connection",
             "first_content": "no content",
             "idle": "silence",
+            "rate": "too little content",
             "attempt": "no answer",
         }[self.phase]
         where = f"{self.endpoint}: " if self.endpoint else ""

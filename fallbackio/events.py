@@ -1,8 +1,8 @@
 """What happened, as frozen values, and who is told.
 
 A call emits `CallStarted`, for each attempt `AttemptStarted` and `AttemptEnded`, a `FailedOver`
-whenever it moves past an endpoint, and `CallEnded`.  A breaker emits `BreakerMoved`.  No event
-holds a key, a prompt or an answer.
+whenever it moves past an endpoint, `StreamResumed` when a broken stream goes on, and `CallEnded`.  A
+breaker emits `BreakerMoved`.  No event holds a key, a prompt or an answer.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "EventSink",
     "FailedOver",
+    "StreamResumed",
 ]
 
 
@@ -88,6 +89,31 @@ class FailedOver:
 
 
 @frozen(kw_only=True)
+class StreamResumed:
+    """A streamed answer that had broken off goes on.
+
+    Attributes:
+        origin: Name of the endpoint it broke at.
+        target: Name of the endpoint that goes on.
+        how: `"continue"`, from the text so far, or `"restart"`, from the beginning.
+        at_chars: How many characters the consumer had been given.
+        error: Why it broke.
+
+    Example:
+        >>> event.how, event.at_chars
+        ('continue', 212)
+    """
+
+    chain: str
+    call: int
+    origin: str
+    target: str
+    how: str
+    at_chars: int
+    error: AttemptError
+
+
+@frozen(kw_only=True)
 class BreakerMoved:
     """A breaker changed its state: `"closed"`, `"open"` or `"half_open"`.
 
@@ -128,7 +154,9 @@ class CallEnded:
     error: Exception | None = None
 
 
-Event = CallStarted | AttemptStarted | AttemptEnded | FailedOver | BreakerMoved | CallEnded
+Event = (
+    CallStarted | AttemptStarted | AttemptEnded | FailedOver | StreamResumed | BreakerMoved | CallEnded
+)
 
 
 class EventSink(Protocol):

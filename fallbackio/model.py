@@ -16,6 +16,7 @@ from fallbackio.errors import AttemptError, InvalidRequest
 
 __all__ = [
     "Attempt",
+    "NO_USAGE",
     "Choice",
     "Delta",
     "FunctionCall",
@@ -24,6 +25,7 @@ __all__ = [
     "Reply",
     "Report",
     "Request",
+    "Restarted",
     "ToolCall",
     "ToolCallDelta",
     "Usage",
@@ -58,6 +60,14 @@ class Usage:
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+        )
 
     @property
     def total_tokens(self) -> int:
@@ -229,6 +239,8 @@ class Report:
         attempts: The ledger, in the order in which the attempts started.
         duration_s: Seconds from the call's start to the answer's end.
         ttft_s: Seconds from the call's start to the first content, for streams, else `None`.
+        seams: Where in the text another endpoint went on after a break, in characters.
+        restarts: How often a streamed answer was begun anew after a break.
 
     Example:
         >>> reply.report.endpoint, reply.report.fell_back
@@ -238,6 +250,8 @@ class Report:
     attempts: tuple[Attempt, ...] = ()
     duration_s: float = 0.0
     ttft_s: float | None = None
+    seams: tuple[int, ...] = ()
+    restarts: int = 0
 
     @property
     def winner(self) -> Attempt | None:
@@ -318,13 +332,13 @@ class Reply:
         """The first choice's: `stop`, `length`, `tool_calls`, `content_filter`, or the provider's own."""
         return self.choices[0].finish_reason
 
-    def with_report(self, report: Report) -> Reply:
-        """The same answer with another report."""
+    def with_report(self, report: Report, also: Usage = NO_USAGE) -> Reply:
+        """The same answer with another report, and what else it used."""
         return Reply(
             id=self.id,
             model=self.model,
             choices=self.choices,
-            usage=self.usage,
+            usage=self.usage + also if also else self.usage,
             created=self.created,
             report=report,
             extra=self.extra,
@@ -384,6 +398,7 @@ class Delta:
         reasoning: A piece of visible reasoning.
         refusal: A piece of the model's own refusal.
         index: Which choice it belongs to.
+        seam: It is the first piece that another endpoint gave, going on after a break.
         id, model, created: As in `Reply`; empty where the provider did not repeat them.
 
     Example:
@@ -401,6 +416,7 @@ class Delta:
     id: str = ""
     model: str = ""
     created: int = 0
+    seam: bool = False
 
     @property
     def is_content(self) -> bool:
@@ -435,6 +451,18 @@ class Delta:
         }
 
 
+@frozen
+class Restarted(Delta):
+    """Says that the answer begins anew: drop what came before it.
+
+    It stands in the stream of a chain with `on_break="restart"`, and carries nothing itself.
+
+    Example:
+        >>> async for delta in stream:
+        ...     text = "" if isinstance(delta, fallbackio.Restarted) else text + delta.text
+    """
+
+
 @frozen(kw_only=True)
 class Request:
     """What is asked, before it is known whom.
@@ -455,6 +483,10 @@ class Request:
     params: Mapping[str, Any] = field(default=Factory(dict), repr=False)
     model: str = ""
     stream: bool = False
+
+    def with_messages(self, messages: tuple[Mapping[str, Any], ...]) -> Request:
+        """The same request about other messages."""
+        return Request(messages=messages, params=self.params, model=self.model, stream=self.stream)
 
     @classmethod
     def of(

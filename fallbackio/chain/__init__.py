@@ -3,7 +3,7 @@
 from fallbackio.chain._coordinator import UNSET, Coordinator, Messages, Unset
 from fallbackio.chain._first_good import first_good
 from fallbackio.chain._plan import Route
-from fallbackio.chain._settings import Limits, RetryPolicy
+from fallbackio.chain._settings import Delivery, Limits, OnBreak, RetryPolicy
 from fallbackio.chain._strategy import Hedge, Race, Sequence, Strategy, named
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._table import FallbackRule, parse_rules
@@ -11,10 +11,12 @@ from fallbackio.chain._table import FallbackRule, parse_rules
 __all__ = [
     "UNSET",
     "Coordinator",
+    "Delivery",
     "FallbackRule",
     "Hedge",
     "Limits",
     "Messages",
+    "OnBreak",
     "Race",
     "RetryPolicy",
     "Route",

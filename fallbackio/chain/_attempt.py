@@ -9,7 +9,6 @@ own would otherwise fire before it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import anyio
@@ -18,7 +17,7 @@ from attrs import define
 from fallbackio import clock
 from fallbackio.chain._call import Try
 from fallbackio.endpoint import Upstream
-from fallbackio.errors import AttemptError, Phase, TimedOut
+from fallbackio.errors import AttemptError, TimedOut
 from fallbackio.model import Delta, Reply, Request
 
 __all__ = [
@@ -27,9 +26,9 @@ __all__ = [
     "ask",
     "close",
     "has_ended",
+    "give_up",
     "has_progress",
     "open_stream",
-    "read_to_end",
     "tokens_in",
 ]
 
@@ -54,7 +53,7 @@ async def ask(attempt: Try, request: Request) -> Reply:
         attempt.cut()
         raise
     if reply is None:
-        raise attempt.timed_out(attempt.phase, attempt.limit_s)
+        raise attempt.timed_out(TimedOut(phase=attempt.phase, limit_s=attempt.limit_s))
     return reply
 
 
@@ -67,7 +66,7 @@ class Opened:
     deltas: list[Delta]
 
 
-async def open_stream(attempt: Try, request: Request, alive: Callable[[], None] | None = None) -> Opened:
+async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> Opened:
     """A streamed answer at its first content, or at its end if it has none.
 
     `alive` is called when the provider has accepted the request.
@@ -78,71 +77,44 @@ async def open_stream(attempt: Try, request: Request, alive: Callable[[], None] 
     try:
         # Cancelled by the attempt's own timer, by the caller's scopes, or by an attempt that won.
         with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S) as scope:
-            upstream = await attempt.leg.route.provider.stream(request)
+            upstream = await attempt.call.ask(attempt.leg.route.provider)
             attempt.alive = True
             if alive is not None:
                 alive()
             while not (upstream.finished or reached):
                 batch = upstream.take() or await upstream.receive()
                 deltas += batch
-                reached = has_content(batch)
+                reached = has_progress(batch) if attempt.call.shows_reasoning else has_content(batch)
                 if attempt.phase == "first_content" and not reached and has_progress(batch):
                     # It is thinking aloud: no content, and yet no stall.
                     latest = min(attempt.started + attempt.whole_s, clock.now() + attempt.limit_s)
                     scope.deadline = latest + TICK_S
             reached = True
     except BaseException as error:
-        await _ended(attempt, upstream, deltas, error)
+        await give_up(attempt, upstream, deltas, error)
         raise
     if upstream is None or not reached:
-        raise await _timed_out(attempt, upstream, attempt.phase, attempt.limit_s)
+        stalled = TimedOut(phase=attempt.phase, limit_s=attempt.limit_s)
+        await give_up(attempt, upstream, deltas, stalled)
+        raise stalled
     attempt.ttft_s = clock.now() - attempt.started
     attempt.leg.route.latencies.add(attempt.ttft_s)
     return Opened(attempt, upstream, deltas)
 
 
-async def read_to_end(opened: Opened, idle_timeout: float | None) -> None:
-    """Read the rest; silence between two contents and the attempt's whole time are bounded."""
-    attempt, upstream = opened.attempt, opened.upstream
-    end = attempt.started + attempt.whole_s
-    idle = math.inf if idle_timeout is None else idle_timeout
-    whole = upstream.finished
-    try:
-        # Cancelled by this timer or by the caller's scopes.
-        with anyio.CancelScope(deadline=min(end, clock.now() + idle) + TICK_S) as scope:
-            while not upstream.finished:
-                batch = upstream.take() or await upstream.receive()
-                opened.deltas += batch
-                if has_progress(batch):
-                    scope.deadline = min(end, clock.now() + idle) + TICK_S
-            whole = True
-    except BaseException as error:
-        await _ended(attempt, upstream, opened.deltas, error)
-        raise
-    if not whole and has_ended(opened.deltas):
-        await close(upstream)  # only the terminator is missing
-    elif not whole:
-        silent = scope.deadline < end
-        limit_s = idle if silent else attempt.whole_s
-        raise await _timed_out(attempt, upstream, "idle" if silent else "attempt", limit_s)
-
-
-async def _ended(
+async def give_up(
     attempt: Try, upstream: Upstream | None, deltas: Sequence[Delta], error: BaseException
 ) -> None:
-    if isinstance(error, AttemptError):
-        attempt.failed(error)
+    """End the attempt and its request after `error`, which is a failure of its or a cancellation."""
+    if isinstance(error, TimedOut):
+        attempt.timed_out(error)
+    elif isinstance(error, AttemptError):
+        attempt.failed(error, tokens_in(deltas))
     else:  # cancelled, or a bug of ours: the permit goes back
         attempt.cut(tokens_in(deltas))
         if upstream is not None and attempt.call.drains(attempt, upstream):
             return
     await close(upstream)
-
-
-async def _timed_out(attempt: Try, upstream: Upstream | None, phase: Phase, limit_s: float) -> TimedOut:
-    error = attempt.timed_out(phase, limit_s)
-    await close(upstream)
-    return error
 
 
 async def close(upstream: Upstream | None) -> None:
@@ -175,3 +147,8 @@ def has_ended(deltas: Sequence[Delta]) -> bool:
     """Whether every choice has its finish reason."""
     ended = {delta.index for delta in deltas if delta.finish_reason is not None}
     return bool(ended) and ended == {delta.index for delta in deltas}
+
+
+def chars_in(deltas: Sequence[Delta]) -> int:
+    """Characters of text."""
+    return sum([len(delta.text) for delta in deltas])

@@ -14,10 +14,11 @@ from fallbackio import clock
 from fallbackio.breaker import Severity
 from fallbackio.chain._latency import Latencies
 from fallbackio.chain._plan import Ask, Plan, Route
-from fallbackio.chain._settings import Limits
+from fallbackio.chain._resume import open_continued
+from fallbackio.chain._settings import Limits, OnBreak
 from fallbackio.chain._strategy import Strategy
 from fallbackio.chain._table import handling
-from fallbackio.endpoint import Upstream
+from fallbackio.endpoint import Provider, Upstream
 from fallbackio.errors import (
     AttemptError,
     ChainExhausted,
@@ -27,10 +28,11 @@ from fallbackio.errors import (
     FallbackError,
     InvalidRequest,
     Phase,
+    StreamBroken,
     TimedOut,
 )
-from fallbackio.events import AttemptEnded, AttemptStarted, CallEnded, CallStarted, FailedOver
-from fallbackio.model import Attempt, Outcome, Reply, Report, Request, Usage
+from fallbackio.events import AttemptEnded, AttemptStarted, CallEnded, CallStarted, FailedOver, StreamResumed
+from fallbackio.model import NO_USAGE, Attempt, Outcome, Reply, Report, Request, Usage
 from fallbackio.observe import Fanout
 
 __all__ = ["Call", "Try"]
@@ -91,27 +93,27 @@ class Try:
         self.usage = usage
         self._end("won", None, self.leg.route.provider.success_status)
 
-    def failed(self, error: AttemptError) -> AttemptError:
+    def failed(self, error: AttemptError, tokens: int = 0) -> AttemptError:
         """It failed; the breaker learns what the table says.  Returns the error, now with its place."""
         severity = handling(error).severity
         if severity is None:
             self._permit.left()
         else:
             self._permit.failed(severity, error.retry_after_s, error.summary)
+        self.usage = Usage(completion_tokens=tokens) if tokens else None
         self._end("failed", self._placed(error), error.status)
         return error
 
-    def timed_out(self, phase: Phase, limit_s: float) -> TimedOut:
+    def timed_out(self, error: TimedOut) -> TimedOut:
         """Our timer ended it.
 
         An endpoint that was given less than its fair share of time, because others had used the
         call's up, is not blamed for it, unless it was slow by any measure.
         """
-        error = TimedOut(phase=phase, limit_s=limit_s)
         age = clock.now() - self.started
         self.leg.route.latencies.add(age, answered=False)
         slow = age >= self.leg.route.breaker.policy.slow_after_s
-        if slow or phase != "attempt" or self.call.is_fair(limit_s):
+        if slow or error.phase != "attempt" or self.call.is_fair(error.limit_s):
             self.failed(error)
         else:
             self._permit.left()
@@ -177,16 +179,21 @@ class Call:
     """One call from its first attempt to its report."""
 
     __slots__ = (
+        "_delivered",
         "_entries",
         "_origin",
         "ambient",
         "chain",
+        "continuing",
         "deadline",
         "drain",
         "limits",
         "number",
         "plan",
         "request",
+        "restarts",
+        "seams",
+        "shows_reasoning",
         "started",
         "strategy",
         "tell",
@@ -225,6 +232,11 @@ class Call:
         self.ambient = ambient
         self.deadline = min(own, ambient)
         self.ttft_s: float | None = None
+        self.shows_reasoning = False  # reasoning is delivered as it comes, and so commits
+        self.continuing = ""  # the text that the consumer has, while another endpoint is to go on from it
+        self.seams: list[int] = []
+        self.restarts = 0
+        self._delivered = False  # the consumer has something: from now on only StreamBroken is raised
         self._entries: list[Try | Attempt] = []
         self._origin: tuple[Route, AttemptError] | None = None  # where the call last failed
         if tell.listened_to:
@@ -276,6 +288,38 @@ class Call:
         # A millionth of slack: the share is a quotient, and rounding is no reason to be lenient.
         return limit_s >= min(configured, default=0.0) * (1 - 1e-6)
 
+    async def ask(self, provider: Provider) -> Upstream:
+        """A streamed answer to the request, or to what is left of it."""
+        if self.continuing:
+            return await open_continued(provider, self.request, self.continuing)
+        return await provider.stream(self.request)
+
+    def broke(self, attempt: Try, error: AttemptError, left_s: float) -> bool:
+        """Its answer broke after a part was delivered; false if nothing else may be tried.
+
+        The call's time counts from here on what it had left: the consumer's own is not in it.
+        """
+        self._delivered = True
+        self.winner = None
+        self.deadline = clock.now() + left_s
+        self.noted(attempt, error)
+        return left_s > 0
+
+    def resumed(self, origin: Try, target: Try, how: OnBreak, at_chars: int) -> None:
+        """Another endpoint goes on."""
+        error = origin.attempt.error if origin.attempt is not None else None
+        if how == "continue":
+            self.seams.append(at_chars)
+        else:
+            self.restarts += 1
+        names = {"origin": origin.leg.route.spec.name, "target": target.leg.route.spec.name}
+        if error is not None:
+            self.tell(
+                StreamResumed(
+                    chain=self.chain, call=self.number, how=how, at_chars=at_chars, error=error, **names
+                )
+            )
+
     def start(self, ask: Ask, now: float, *, extra: bool = False) -> Try:
         """A try of its own, told to the sinks; `extra` for a hedge, which is no failover either."""
         self._note_skipped(now)
@@ -298,7 +342,8 @@ class Call:
     def noted(self, attempt: Try, error: AttemptError) -> bool:
         """Let the plan know; false if the call ends with this failure."""
         self._origin = (attempt.leg.route, error)
-        return self.plan.failed(attempt.leg, error, clock.now())
+        goes_on = self.plan.failed(attempt.leg, error, clock.now())
+        return goes_on or self._delivered  # a request that was answered once is not at fault
 
     def failed(self, attempt: Try, error: AttemptError) -> None:
         """Let the plan know, and raise the error if the call ends with it."""
@@ -342,18 +387,31 @@ class Call:
 
     def report(self) -> Report:
         """How the call went so far."""
-        return Report(attempts=self.attempts, duration_s=clock.now() - self.started, ttft_s=self.ttft_s)
+        return Report(
+            attempts=self.attempts,
+            duration_s=clock.now() - self.started,
+            ttft_s=self.ttft_s,
+            seams=tuple(self.seams),
+            restarts=self.restarts,
+        )
 
     def answered(self, reply: Reply) -> Reply:
         """The reply with its report; the call is over."""
         report = self.report()
         if self.tell.listened_to:
             self.tell(CallEnded(chain=self.chain, call=self.number, report=report, outcome="answered"))
-        return reply.with_report(report)
+        return reply.with_report(report, also=self._broken_usage())
+
+    def _broken_usage(self) -> Usage:
+        """What the parts of a mended answer cost, besides its last: their pieces, where nothing was said."""
+        broken = [e.usage for e in self.attempts if e.outcome == "failed" and e.usage is not None]
+        return sum(broken, NO_USAGE) if self._delivered else NO_USAGE
 
     def closed(self, error: FallbackError) -> FallbackError:
-        """The error with its ledger; the call is over."""
+        """The error with its ledger; the call is over, unless a part was delivered and it may be mended."""
         error.attempts = self.attempts
+        if self._delivered and not isinstance(error, StreamBroken):
+            return error
         if self.tell.listened_to:
             ended = CallEnded(
                 chain=self.chain, call=self.number, report=self.report(), outcome="failed", error=error

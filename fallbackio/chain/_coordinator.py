@@ -8,6 +8,7 @@ other, so when a call ends or is cancelled nothing is left to stop.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Sequence as Sequenced
@@ -17,14 +18,15 @@ from typing import Any, Literal, Self, TypeVar
 import anyio
 
 from fallbackio import clock
-from fallbackio.chain._attempt import TICK_S, Opened, ask, open_stream, read_to_end
+from fallbackio.chain._attempt import TICK_S, Opened, ask, chars_in, give_up, open_stream
 from fallbackio.chain._background import Background
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._call import Call, Try
 from fallbackio.chain._contest import contest
 from fallbackio.chain._hedging import Hedging
 from fallbackio.chain._plan import Plan, Route, Wait
-from fallbackio.chain._settings import Limits, RetryPolicy
+from fallbackio.chain._reading import Reading
+from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
 from fallbackio.chain._strategy import Hedge, Sequence, Strategy
 from fallbackio.chain._stream import Stream
 from fallbackio.errors import AttemptError, ConfigError, FallbackError
@@ -59,6 +61,7 @@ class Coordinator:
         limits: Limits,
         retry: RetryPolicy,
         strategy: Strategy,
+        delivery: Delivery,
         upstream: Literal["plain", "stream"],
         overrule: Callable[[AttemptError], bool | None] | None,
         tell: Fanout,
@@ -70,12 +73,16 @@ class Coordinator:
         self._limits = limits
         self._retry = retry
         self._strategy = strategy
+        self._delivery = delivery
         hedge = strategy if isinstance(strategy, Hedge) else None
         self._budget = Budget(retry.budget_ratio if hedge is None else hedge.extra_load)
         self._background = Background(None if hedge is None else hedge.drain_losers)
         # What is slow shows in the first content, which a plain answer does not have.
         self._streams_upstream = (
-            upstream == "stream" or limits.ttft_timeout is not None or not isinstance(strategy, Sequence)
+            upstream == "stream"
+            or limits.ttft_timeout is not None
+            or limits.min_rate is not None
+            or not isinstance(strategy, Sequence)
         )
         self._overrule = overrule
         self._tell = tell
@@ -107,13 +114,21 @@ class Coordinator:
         get = self._whole if self._streams_upstream else self._plain
         return call.answered(await self._run(call, get))
 
-    def stream(self, messages: Messages, *, timeout: float | Unset | None = UNSET, **params: Any) -> Stream:
+    def stream(
+        self,
+        messages: Messages,
+        *,
+        timeout: float | Unset | None = UNSET,
+        show_reasoning: bool = False,
+        **params: Any,
+    ) -> Stream:
         """The answer piece by piece; takes what `complete` takes.
 
         An async context manager: entering it waits for the first content and raises what
         `complete` raises; iterating it yields `Delta`s and raises `StreamBroken` if the answer
-        breaks off later.  `timeout` counts the time spent waiting for the provider, not the
-        consumer's own.
+        breaks off later and cannot be mended.  `timeout` counts the time spent waiting for the provider,
+        not the consumer's own.  `show_reasoning` delivers visible reasoning as it comes, which commits
+        the answer to its endpoint; otherwise it is delivered with the first content.
 
         Example:
             >>> async with chain.stream("Tell a story.") as stream:
@@ -121,7 +136,13 @@ class Coordinator:
             ...         print(delta.text, end="")
         """
         request = Request.of(messages, params, stream=True)
-        return Stream(lambda: self._begin(request, timeout), self._open)
+
+        def begin() -> Call:
+            call = self._begin(request, timeout)
+            call.shows_reasoning = show_reasoning
+            return call
+
+        return Stream(begin, self._open, self._delivery.remedies)
 
     async def aclose(self) -> None:
         """Close the connections; calls still under way fail.  A second time does nothing.
@@ -170,7 +191,7 @@ class Coordinator:
             raise ConfigError(f"{self._name} is closed")
 
     async def _open(self, call: Call) -> Opened:
-        return await self._run(call, self._opened)
+        return await self._run(call, self._committed)
 
     async def _run(self, call: Call, get: Callable[[Try], Awaitable[T | None]]) -> T:
         """Attempts until one gives an answer or the plan has nothing more.
@@ -218,16 +239,37 @@ class Coordinator:
         opened = await self._opened(attempt)
         if opened is None:
             return None
-        try:
-            await read_to_end(opened, self._limits.idle_timeout)
-        except AttemptError as error:
-            attempt.call.winner = None  # nothing was delivered: the question is open again
-            attempt.call.failed(opened.attempt, error)
+        if not await self._read_on(opened, math.inf):
             return None
         attempt.call.ttft_s = opened.attempt.started + (opened.attempt.ttft_s or 0.0) - attempt.call.started
         reply = assemble(opened.deltas)
         opened.attempt.won(reply.usage)
         return reply
+
+    async def _committed(self, attempt: Try) -> Opened | None:
+        """A streamed answer of which as much has come as is to be there before any is delivered."""
+        opened = await self._opened(attempt)
+        if opened is None or not self._delivery.chars:
+            return opened
+        return opened if await self._read_on(opened, self._delivery.chars) else None
+
+    async def _read_on(self, opened: Opened, chars: float) -> bool:
+        """Read until so many characters have come, or the end; false if it broke before."""
+        attempt, call = opened.attempt, opened.attempt.call
+        left_s = attempt.started + attempt.whole_s - clock.now()
+        reading = Reading(opened, self._limits, left_s)
+        try:
+            while chars_in(opened.deltas) < chars and await reading.next_batch():
+                pass
+        except AttemptError as error:
+            await give_up(attempt, opened.upstream, opened.deltas, error)
+            call.winner = None  # nothing was delivered: the question is open again
+            call.failed(attempt, error)
+            return False
+        except BaseException as error:
+            await give_up(attempt, opened.upstream, opened.deltas, error)
+            raise
+        return True
 
     async def _opened(self, attempt: Try) -> Opened | None:
         """A streamed answer at its commit point, of this attempt or of one that overtook it."""
@@ -239,7 +281,7 @@ class Coordinator:
                 raise call.closed(error)  # noqa: B904 - it is the same error, with its ledger
         # A contest whose delay is infinite never has a second runner: it needs no task group.
         try:
-            return await open_stream(attempt, call.request)
+            return await open_stream(attempt)
         except AttemptError as error:
             call.failed(attempt, error)
             return None

@@ -43,7 +43,7 @@ class Hedging:
     async def attempt(self, attempt: Try, alive: Callable[[], None]) -> Opened:
         """Read up to the first content; a failure that would come everywhere is fatal."""
         try:
-            return await open_stream(attempt, self.call.request, alive)
+            return await open_stream(attempt, alive)
         except AttemptError as error:
             raise Failed(fatal=None if self.call.noted(attempt, error) else error) from error
 

@@ -9,7 +9,9 @@ from attrs import Attribute, field, frozen
 
 from fallbackio.errors import ConfigError
 
-__all__ = ["Limits", "RetryPolicy", "count", "limit", "ratio", "seconds"]
+OnBreak = Literal["continue", "restart", "raise"]
+
+__all__ = ["Delivery", "Limits", "OnBreak", "RetryPolicy", "count", "limit", "ratio", "seconds"]
 
 
 def seconds(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -40,6 +42,37 @@ def count(instance: object, attribute: Attribute[Any], value: object) -> None:
         raise ConfigError(f"{attribute.name} must be a whole number, 0 or more, not {value!r}")
 
 
+def rate(instance: object, attribute: Attribute[Any], value: object) -> None:
+    """Two numbers over 0, characters per second and seconds, or `None`."""
+    if value is None:
+        return
+    pair = value if isinstance(value, tuple) and len(value) == 2 else ()
+    if not pair or not all(is_number(number) and 0 < number < math.inf for number in pair):
+        raise ConfigError(
+            f"{attribute.name} must be (chars_per_s, over_s), two numbers over 0, or None; not {value!r}"
+        )
+
+
+def on_break(instance: object, attribute: Attribute[Any], value: object) -> None:
+    """One of the three words, or "continue" and what to do where that is impossible."""
+    words = (value,) if isinstance(value, str) else value
+    known = ("continue", "restart", "raise")
+    if not isinstance(words, tuple) or not words or any(word not in known for word in words):
+        raise ConfigError(
+            f"{attribute.name} must be 'continue', 'restart' or 'raise', or a tuple such as "
+            f"('continue', 'restart'); not {value!r}"
+        )
+
+
+def commit_point(instance: object, attribute: Attribute[Any], value: object) -> None:
+    """A word, or a number of characters over 0."""
+    chars = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if value not in ("first_content", "complete") and not chars:
+        raise ConfigError(
+            f"{attribute.name} must be 'first_content', 'complete' or a number of characters; not {value!r}"
+        )
+
+
 def ratio(instance: object, attribute: Attribute[Any], value: object) -> None:
     """A share, over 0 and up to 1."""
     if not (is_number(value) and 0 < value <= 1):
@@ -63,6 +96,8 @@ class Limits:
             endpoint's own times.
         idle_timeout: Between two contents of a streamed answer.
         connect_timeout: Until a new connection stands.
+        min_rate: `(chars_per_s, over_s)`: fewer characters of content than that, over so many
+            seconds of waiting, count as a stall.
         max_retries: Repeats of endpoints already tried, in all; a number, not seconds.
     """
 
@@ -71,7 +106,37 @@ class Limits:
     ttft_timeout: float | Literal["adaptive"] | None = field(default=None, validator=limit_or_adaptive)
     idle_timeout: float | None = field(default=30.0, validator=limit)
     connect_timeout: float | None = field(default=10.0, validator=limit)
+    min_rate: tuple[float, float] | None = field(default=None, validator=rate)
     max_retries: int = field(default=2, validator=count)
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """When a streamed answer is committed, and what happens if it breaks after that.
+
+    Attributes:
+        commit: `"first_content"`, a number of characters, or `"complete"`: how much of an answer has
+            to be there before any of it is delivered.
+        on_break: `"continue"`, `"restart"` or `"raise"`, or a tuple of them in order of preference;
+            after the last comes `"raise"`.
+    """
+
+    commit: int | Literal["first_content", "complete"] = field(
+        default="first_content", validator=commit_point
+    )
+    on_break: OnBreak | tuple[OnBreak, ...] = field(default="continue", validator=on_break)
+
+    @property
+    def chars(self) -> float:
+        """How many characters have to be there; infinite for the whole answer."""
+        if self.commit == "complete":
+            return math.inf
+        return 0 if self.commit == "first_content" else self.commit
+
+    @property
+    def remedies(self) -> tuple[OnBreak, ...]:
+        """What to try when an answer breaks, in order."""
+        return (self.on_break,) if isinstance(self.on_break, str) else self.on_break
 
 
 @frozen(kw_only=True)

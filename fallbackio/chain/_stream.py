@@ -1,27 +1,28 @@
 """A streamed answer as the caller reads it.
 
-Up to the first content the coordinator may take another endpoint unseen; that happens while the
-block is entered.  From there on the open answer belongs to the caller's task.  Each wait for the
-provider has a scope of its own, so no scope is held across a `yield`, and the timers run only
-while we wait: a slow consumer trips none of them.
+Up to the commit point the coordinator may take another endpoint unseen; that happens while the
+block is entered.  From there on the open answer belongs to the caller's task: no scope is held
+across a `yield`, and the timers run only while we wait, so a slow consumer trips none of them.  An
+answer that breaks then is mended as `on_break` says, or its break is raised; it never looks whole.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-import anyio
+import attrs
 
 from fallbackio import clock
-from fallbackio.chain._attempt import TICK_S, Opened, close, has_ended, has_progress
-from fallbackio.chain._call import Call
-from fallbackio.endpoint import Upstream
-from fallbackio.errors import AttemptError, ConfigError, StreamBroken, TimedOut
-from fallbackio.model import Delta, Reply, Report, assemble
+from fallbackio.chain._attempt import Opened, close, give_up, has_ended
+from fallbackio.chain._call import Call, Try
+from fallbackio.chain._reading import Reading
+from fallbackio.chain._resume import Overlap, may_continue
+from fallbackio.chain._settings import OnBreak
+from fallbackio.errors import AttemptError, ConfigError, FallbackError, StreamBroken, TimedOut
+from fallbackio.model import Delta, Reply, Report, Restarted, assemble
 
 __all__ = ["Stream"]
 
@@ -31,7 +32,8 @@ class Stream:
 
     Only `async with`, so that leaving the block always ends the upstream request.  Entering it
     waits for the first content, fails over freely until then, and raises what `complete` would.
-    Iterating yields `Delta`s and raises `StreamBroken` if the answer breaks later.
+    Iterating yields `Delta`s; if the answer breaks later, it is mended as the chain's `on_break`
+    says, or `StreamBroken` is raised.
 
     Example:
         >>> async with chain.stream("Tell a story.") as stream:
@@ -41,36 +43,49 @@ class Stream:
         ('stop', 'openai/gpt-4o')
     """
 
-    def __init__(self, begin: Callable[[], Call], open_answer: Callable[[Call], Awaitable[Opened]]) -> None:
+    def __init__(
+        self,
+        begin: Callable[[], Call],
+        open_answer: Callable[[Call], Awaitable[Opened]],
+        remedies: Sequence[OnBreak],
+    ) -> None:
         self._begin = begin
         self._open_answer = open_answer
-        self._entered = False
-        self._reading: _Reading | None = None
+        self._remedies = remedies
+        self._call: Call | None = None
+        self._reading: Reading | None = None
+        self._over = False
+        self._reply: Reply | None = None
         self._ready: deque[Delta] = deque()  # arrived, not yet handed over
         self._given: list[Delta] = []  # handed over; the reply and the partial text are made of them
+        self._overlap: Overlap | None = None  # at a seam, while it may still repeat what came before
 
     async def __aenter__(self) -> Self:
-        if self._entered:
+        if self._call is not None:
             raise ConfigError("a stream can be entered only once; call chain.stream() again")
-        self._entered = True
-        call = self._begin()
+        call = self._call = self._begin()
         opened = await self._open_answer(call)
-        self._ready.extend(opened.deltas)
-        self._reading = _Reading(call, opened)
+        call.ttft_s = clock.now() - call.started
+        self._read_from(call, opened)
         return self
+
+    def _read_from(self, call: Call, opened: Opened) -> None:
+        self._ready.extend(opened.deltas)
+        self._reading = Reading(opened, call.limits, call.deadline - clock.now())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        reading = self._reading
-        if reading is None or reading.over:
+        call, reading = self._call, self._reading
+        if call is None or reading is None or self._over:
             return
         if not self._ready and has_ended(self._given):
-            reading.finish(self._given)  # all of it was read, only not past its end
-            await close(reading.upstream)
+            self._finish(call, reading.attempt)  # all of it was read, only not past its end
         else:
             self._ready.clear()
-            await reading.leave()
+            self._over = True
+            call.left()
+        await close(reading.upstream)
 
     def __aiter__(self) -> Self:
         return self
@@ -85,17 +100,6 @@ class Stream:
         return delta
 
     @property
-    def report(self) -> Report:
-        """What was tried; who answered, once the answer has been read.
-
-        Raises:
-            ConfigError: Before the block is entered.
-        """
-        if self._reading is None:
-            raise ConfigError("a stream has no report before it is entered")
-        return self._reading.report
-
-    @property
     def endpoint(self) -> str:
         """Name of the endpoint that answers.
 
@@ -104,7 +108,18 @@ class Stream:
         """
         if self._reading is None:
             raise ConfigError("a stream has no endpoint before it is entered")
-        return self._reading.endpoint
+        return self._reading.attempt.leg.route.spec.name
+
+    @property
+    def report(self) -> Report:
+        """What was tried; who answered, once the answer has been read.
+
+        Raises:
+            ConfigError: Before the block is entered.
+        """
+        if self._call is None:
+            raise ConfigError("a stream has no report before it is entered")
+        return self._call.report() if self._reply is None else self._reply.report
 
     @property
     def reply(self) -> Reply:
@@ -113,9 +128,9 @@ class Stream:
         Raises:
             ConfigError: Before that; `text` has what was read so far.
         """
-        if self._reading is None or self._reading.reply is None:
+        if self._reply is None:
             raise ConfigError("the answer is not whole: read the stream to its end first")
-        return self._reading.reply
+        return self._reply
 
     @property
     def text(self) -> str:
@@ -123,109 +138,101 @@ class Stream:
         return "".join([delta.text for delta in self._given if delta.index == 0])
 
     async def _refill(self) -> None:
-        """Get more deltas, or find that the answer has ended.
+        """Get more deltas, mend the answer if it breaks, or find that it has ended.
 
         A wait that is cancelled leaves the stream open, so that a consumer may wait in slices; it is
         leaving the block that ends the request.
         """
-        reading = self._reading
-        if reading is None:
+        call, reading = self._call, self._reading
+        if call is None or reading is None:
             raise ConfigError("enter the stream first: async with chain.stream(...) as stream")
-        if reading.over:
-            if reading.reply is None:
+        if self._over:
+            if self._reply is None:
                 raise StreamBroken("the stream was ended before its answer was whole", partial=self.text)
             return
-        try:
-            batch = await reading.next_batch()
-        except AttemptError as error:
-            if not (isinstance(error, TimedOut) and has_ended(self._given)):
-                raise await reading.broken(error, self.text) from error
-            await close(reading.upstream)  # only the terminator is missing
-            batch = []
-        if batch:
-            self._ready.extend(batch)
-        else:
-            reading.finish(self._given)
+        while not self._ready:
+            try:
+                batch = await reading.next_batch()
+            except AttemptError as error:
+                reading = await self._mend(call, reading, error)
+                continue
+            if not batch:
+                self._ready.extend(self._rest_of_overlap())
+                if not self._ready:
+                    self._finish(call, reading.attempt)
+                    await close(reading.upstream)  # where only the terminator was missing
+                return
+            self._ready.extend(batch if self._overlap is None else self._trimmed(batch))
 
+    def _finish(self, call: Call, attempt: Try) -> None:
+        self._over = True
+        reply = assemble(self._given)
+        attempt.won(reply.usage)
+        self._reply = call.answered(reply)
 
-class _Reading:
-    """The open answer, and what its two timers have left.
-
-    Both count only the time spent waiting for the provider.
-    """
-
-    def __init__(self, call: Call, opened: Opened) -> None:
-        self.upstream: Upstream = opened.upstream
-        self.over = False
-        self.reply: Reply | None = None
-        self._call = call
-        self._attempt = opened.attempt
-        now = clock.now()
-        call.ttft_s = now - call.started
-        idle = call.limits.idle_timeout
-        self._whole_idle_s = math.inf if idle is None else idle
-        self._idle_s = self._whole_idle_s  # full again with each content
-        self._left_s = call.deadline - now
-
-    @property
-    def endpoint(self) -> str:
-        return self._attempt.leg.route.spec.name
-
-    @property
-    def report(self) -> Report:
-        return self._call.report() if self.reply is None else self.reply.report
-
-    async def next_batch(self) -> list[Delta]:
-        """What came next; empty at the answer's end."""
-        batch = self.upstream.take()
-        while not batch and not self.upstream.finished:
-            batch = await self._wait()
-        if has_progress(batch):
-            self._idle_s = self._whole_idle_s
-        return batch
-
-    async def _wait(self) -> list[Delta]:
-        patience = min(self._left_s, self._idle_s)
-        if patience == math.inf:
-            return await self.upstream.receive()
-        batch: list[Delta] | None = None
-        began = clock.now()
-        # Cancelled by this timer or by the caller's scopes.
-        with anyio.CancelScope(deadline=began + patience + TICK_S):
-            batch = await self.upstream.receive()
-        if batch is None:
-            raise self._silence()
-        waited = clock.now() - began
-        self._left_s -= waited
-        self._idle_s -= waited
-        return batch
-
-    def _silence(self) -> TimedOut:
-        if self._idle_s <= self._left_s:
-            return TimedOut(phase="idle", limit_s=self._whole_idle_s)
-        return TimedOut(phase="attempt", limit_s=self._call.deadline - self._call.started)
-
-    async def broken(self, error: AttemptError, text: str) -> StreamBroken:
-        """The answer has broken; what the caller hears."""
-        self.over = True
+    async def _mend(self, call: Call, reading: Reading, error: AttemptError) -> Reading:
+        """Another endpoint's answer to read on from; raises `StreamBroken` if there is none."""
+        broken = reading.attempt
         if isinstance(error, TimedOut) and error.phase == "attempt":
-            self._attempt.cut()  # the call's time ran out while content flowed: nobody's fault
+            broken.cut()  # the call's time ran out while content flowed: nobody's fault
+            await close(reading.upstream)
+            raise self._broken(call, error) from error
+        await give_up(broken, reading.upstream, reading.deltas, error)
+        how = self._remedy(call)
+        if how == "raise" or not call.broke(broken, error, reading.left_s):
+            raise self._broken(call, error) from error
+        text = self.text
+        call.continuing = text if how == "continue" else ""
+        try:
+            opened = await self._open_answer(call)
+        except FallbackError:
+            # What failed first is what broke the answer; the rest is in the ledger.
+            raise self._broken(call, error) from error
+        except BaseException:
+            self._over = True
+            raise
+        call.resumed(broken, opened.attempt, how, len(text))
+        self._take_over(opened, how, text)
+        mended = self._reading = Reading(opened, call.limits, call.deadline - clock.now())
+        return mended
+
+    def _remedy(self, call: Call) -> OnBreak:
+        for how in self._remedies:
+            if how != "continue" or may_continue(call.request, self._given):
+                return how
+        return "raise"
+
+    def _take_over(self, opened: Opened, how: OnBreak, text: str) -> None:
+        if how == "restart":
+            self._given.clear()
+            self._overlap = None
+            self._ready.append(Restarted())
+            self._ready.extend(opened.deltas)
         else:
-            self._attempt.failed(error)
-        await close(self.upstream)
-        broken = StreamBroken(f"the answer broke off: {error}", partial=text)
-        self._call.closed(broken)
+            self._overlap = Overlap(text)
+            self._ready.extend(self._trimmed(opened.deltas))
+
+    def _trimmed(self, batch: Sequence[Delta]) -> list[Delta]:
+        """The deltas of a continuation without what they repeat; the first that is left is the seam."""
+        kept: list[Delta] = []
+        for delta in batch:
+            if self._overlap is None or not delta.text:
+                kept += self._rest_of_overlap() if delta.finish_reason is not None else []
+                kept.append(delta)
+                continue
+            if text := self._overlap.feed(delta.text):
+                self._overlap = None
+                kept.append(attrs.evolve(delta, text=text, seam=True))
+        return kept
+
+    def _rest_of_overlap(self) -> list[Delta]:
+        """What was held back to compare, when nothing more comes to compare it with."""
+        overlap, self._overlap = self._overlap, None
+        text = overlap.end() if overlap is not None else ""
+        return [Delta(text, seam=True)] if text else []
+
+    def _broken(self, call: Call, error: AttemptError) -> StreamBroken:
+        self._over = True
+        broken = StreamBroken(f"the answer broke off: {error}", partial=self.text)
+        call.closed(broken)
         return broken
-
-    async def leave(self) -> None:
-        """The caller wants no more of it."""
-        self.over = True
-        self._call.left()
-        await close(self.upstream)
-
-    def finish(self, deltas: list[Delta]) -> None:
-        """The answer has come to its end."""
-        self.over = True
-        reply = assemble(deltas)
-        self._attempt.won(reply.usage)
-        self.reply = self._call.answered(reply)

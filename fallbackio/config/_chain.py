@@ -11,8 +11,10 @@ from fallbackio import clock
 from fallbackio.breaker import Breaker, BreakerPolicy
 from fallbackio.chain import (
     Coordinator,
+    Delivery,
     FallbackRule,
     Limits,
+    OnBreak,
     RetryPolicy,
     Route,
     Strategy,
@@ -51,6 +53,15 @@ class Chain(Coordinator):
         idle_timeout: Between two contents of a streamed answer.
         connect_timeout: Until a new connection stands: name look-up, TCP and TLS.
         max_retries: Repeats of endpoints already tried, in all, per call.
+        min_rate: `(chars_per_s, over_s)`: an answer that brings fewer characters than that, over so
+            many seconds, counts as stalled, before and after its commit point.
+        commit: How much of a streamed answer has to be there before any of it is delivered:
+            `"first_content"`, a number of characters, or `"complete"`.
+        on_break: What happens when a streamed answer breaks after that.  `"continue"`: another
+            endpoint goes on from the text so far; `delta.seam` shows where.  `"restart"`: a
+            `Restarted` delta says to drop what came, then a whole new answer follows.  `"raise"`:
+            `StreamBroken` with the text so far.  A tuple gives an order of preference; where nothing
+            in it works (tool calls and JSON answers are not continued), `StreamBroken` is raised.
         strategy: When the next attempt starts: `"sequence"`, after a failure; `"hedge"`, after a
             delay as well; `"race"`, all at once; or a `Sequence`, `Hedge` or `Race`.
         breaker: When an endpoint is left alone, and for how long; each has a breaker of its own.
@@ -85,6 +96,9 @@ class Chain(Coordinator):
         idle_timeout: float | None = 30.0,
         connect_timeout: float | None = 10.0,
         max_retries: int = 2,
+        min_rate: tuple[float, float] | None = None,
+        commit: int | Literal["first_content", "complete"] = "first_content",
+        on_break: OnBreak | tuple[OnBreak, ...] = "continue",
         strategy: Literal["sequence", "hedge", "race"] | Strategy = "sequence",
         breaker: BreakerPolicy | None = None,
         retry: RetryPolicy | None = None,
@@ -109,6 +123,7 @@ class Chain(Coordinator):
             idle_timeout=idle_timeout,
             connect_timeout=connect_timeout,
             max_retries=max_retries,
+            min_rate=min_rate,
         )
         endpoints = resolve(steps)
         chance = clock.chance(seed)
@@ -121,6 +136,7 @@ class Chain(Coordinator):
             limits=limits,
             retry=retry or RetryPolicy(),
             strategy=named(strategy),
+            delivery=Delivery(commit=commit, on_break=on_break),
             upstream=upstream,
             overrule=parse_rules(fallback_on),
             tell=tell,

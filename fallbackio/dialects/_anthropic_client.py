@@ -14,7 +14,7 @@ import orjson
 
 from fallbackio.dialects._anthropic_answer import AnthropicReader, reply_of
 from fallbackio.dialects._anthropic_errors import failure
-from fallbackio.dialects._anthropic_request import body_of, effective, refusal, unsayable
+from fallbackio.dialects._anthropic_request import body_of, effective, refusal, takes_prefill, unsayable
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError, InvalidRequest
 from fallbackio.model import Reply, Request
@@ -59,6 +59,12 @@ class AnthropicClient:
             return orjson.dumps(body_of(request, endpoint), default=_plain)
         except TypeError as error:  # orjson's message names types only
             raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
+
+    def prefilled(self, request: Request, endpoint: Endpoint, partial: str) -> Request | None:
+        """A last assistant turn is a prefill up to Claude 4.5; an unknown model is asked and may refuse."""
+        if not takes_prefill(endpoint.model):
+            return None
+        return request.with_messages((*request.messages, {"role": "assistant", "content": partial}))
 
     def decode(self, body: bytes) -> Reply:
         """A plain answer; raises the `AttemptError` that garbage or an error inside a 200 stands for."""

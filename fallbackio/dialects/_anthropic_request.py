@@ -20,7 +20,7 @@ from fallbackio.endpoint import Endpoint
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
-__all__ = ["DEFAULT_MAX_TOKENS", "body_of", "effective", "refusal", "unsayable"]
+__all__ = ["DEFAULT_MAX_TOKENS", "body_of", "effective", "refusal", "takes_prefill", "unsayable"]
 
 Params = Mapping[str, Any]
 
@@ -36,6 +36,7 @@ _FIXED_SAMPLING_FROM = (4, 7)
 _ONE_SAMPLER_FROM = (4, 1)
 _SCHEMAS_FROM = (4, 5)
 _THINKS_UNASKED_FROM = (5, 0)
+_NO_PREFILL_FROM = (4, 6)
 
 
 def effective(request: Request, endpoint: Endpoint) -> Params:
@@ -52,6 +53,12 @@ def _lost(name: str, params: Params, model: str) -> bool:
     if name in _NO_FIELD:
         return params[name] not in _NO_FIELD[name]
     return name in _RULES and _RULES[name](params[name], params, model)
+
+
+def takes_prefill(model: str) -> bool:
+    """Whether a last assistant turn makes the model go on from it; true where that is not known."""
+    version = _version(model)
+    return version is None or version < _NO_PREFILL_FROM
 
 
 def body_of(request: Request, endpoint: Endpoint) -> Block:

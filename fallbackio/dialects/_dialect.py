@@ -73,6 +73,10 @@ class Client(Protocol):
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""
         ...
 
+    def prefilled(self, request: Request, endpoint: Endpoint, partial: str) -> Request | None:
+        """The request that makes the model go on after `partial`; `None` where there is no prefill."""
+        ...
+
     def decode(self, body: bytes) -> Reply:
         """A plain answer; raises the `AttemptError` that garbage or an error inside a 200 stands for."""
         ...

@@ -38,6 +38,9 @@ _PLAIN = Vendor("", "")
 # These refuse fields that are not OpenAI's, such as the reasoning which other vendors give and want back.
 _REFUSE_REASONING = frozenset({"openai", "azure", "mistral"})
 
+# Vendors that go on from a last assistant turn marked with `prefix`.
+_PREFIX = frozenset({"mistral"})
+
 # OpenAI's reasoning models refuse max_tokens (o1, o3-mini, gpt-5.1, …; not gpt-4o, gpt-35-turbo).
 _REASONING = re.compile(r"(?:ft:)?(?:o\d|gpt-(?:[5-9]|[12]\d))(?![0-9a-z])")
 
@@ -87,6 +90,13 @@ class OpenAIClient:
             # An error without `stream`; an endpoint's params may carry it for its streamed calls.
             body.pop("stream_options", None)
         return _dumps(body)
+
+    def prefilled(self, request: Request, endpoint: Endpoint, partial: str) -> Request | None:
+        """Mistral alone takes a prefill in this format; elsewhere a last assistant turn is history."""
+        if endpoint.vendor not in _PREFIX:
+            return None
+        turn = {"role": "assistant", "content": partial, "prefix": True}
+        return request.with_messages((*request.messages, turn))
 
     def decode(self, body: bytes) -> Reply:
         """A plain answer; raises the `AttemptError` that garbage or an error inside a 200 stands for."""

@@ -38,6 +38,10 @@ class CallingProvider:
     def check(self, request: Request) -> None:
         """The function says itself what it cannot do."""
 
+    def prefilled(self, request: Request, partial: str) -> Request | None:
+        """None: whether the function's model takes a prefill is not known here."""
+        return None
+
     async def complete(self, request: Request) -> Reply:
         answer = self._called(request)
         if not inspect.isasyncgen(answer):

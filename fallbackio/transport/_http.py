@@ -111,6 +111,9 @@ class HttpProvider:
     def check(self, request: Request) -> None:
         self._client.check(request, self._endpoint)
 
+    def prefilled(self, request: Request, partial: str) -> Request | None:
+        return self._client.prefilled(request, self._endpoint, partial)
+
     async def complete(self, request: Request) -> Reply:
         return await self._accepted(request, self._reply)
 

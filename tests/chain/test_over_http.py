@@ -10,6 +10,8 @@ import pytest
 
 import fallbackio
 from fallbackio import Endpoint, StreamBroken, errors
+from fallbackio.breaker import Severity
+from fallbackio.chain._table import handling
 from fallbackio.simulator import (
     Behaviour,
     Capacity,
@@ -37,6 +39,7 @@ from fallbackio.simulator import SimulatedEndpoint as Simulated
 from fallbackio.testing import virtual_time
 
 KEY = "sk-the-key-of-this-test"
+WHOLE = "".join(delta.text for delta in Behaviour(tokens=9).script().spoken)
 DIALECTS = ["openai", "anthropic"]
 
 
@@ -124,30 +127,45 @@ async def test_complete_survives(fault: Fault, kind: type[errors.AttemptError], 
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("on_break", ["raise", "continue", "restart"])
+@pytest.mark.parametrize(
+    "strategy", [fallbackio.Sequence(), fallbackio.Hedge(delay=8.0)], ids=["seq", "hedge"]
+)
 @pytest.mark.parametrize(("fault", "kind", "shown"), [(f, kind, s) for f, _, kind, s in FAULTS], ids=repr)
 @virtual_time
 async def test_stream_survives(
-    fault: Fault, kind: type[errors.AttemptError], shown: bool, dialect: str
+    fault: Fault, kind: type[errors.AttemptError], shown: bool, strategy: Any, on_break: Any, dialect: str
 ) -> None:
-    """Before the first content a stream fails over unseen; after it the break is said, never hidden."""
+    """Before the first content a stream fails over unseen; after it the break is mended or said."""
     async with Simulator() as sim:
-        sick = sim.add("sick", Behaviour(pace_s=0.1, fault=fault))
-        well = sim.add("well", Behaviour(text="all is well"))
-        async with chain_of(sick, well, dialect=dialect) as chain:
-            text = ""
+        sick = sim.add("sick", Behaviour(tokens=9, pace_s=0.1, fault=fault))
+        well = sim.add("well", Behaviour(tokens=9))
+        async with chain_of(sick, well, dialect=dialect, strategy=strategy, on_break=on_break) as chain:
+            text, seams = "", 0
             try:
                 async with chain.stream("hi") as stream:
                     async for delta in stream:
-                        text += delta.text
+                        text = "" if isinstance(delta, fallbackio.Restarted) else text + delta.text
+                        seams += delta.seam
+                attempts = stream.report.attempts
+                assert text == stream.reply.text == WHOLE, "an answer that broke was given out as whole"
+                assert stream.report.endpoint == "well"
+                assert seams == len(stream.report.seams) == (shown and on_break == "continue")
+                assert stream.report.restarts == (shown and on_break == "restart")
+                assert not shown or on_break != "raise"
             except StreamBroken as broken:
+                attempts = broken.attempts
                 assert shown, "it broke before anything was shown, and yet another could have answered"
+                assert on_break == "raise"
                 assert type(broken.__cause__) is kind
                 assert broken.partial == text != ""
-                assert [attempt.outcome for attempt in broken.attempts] == ["failed"]
-            else:
-                assert not shown, "an answer that broke was given out as whole"
-                assert text == stream.reply.text == "all is well"
-                assert type(stream.report.attempts[0].error) is kind
+                assert WHOLE.startswith(text)
+            assert attempts[0].outcome == "failed"
+            assert type(attempts[0].error) is kind
+            breaker = chain._routes[0].breaker
+            severity = handling(attempts[0].error).severity
+            assert breaker.fail_counter == (severity is Severity.HARD)
+            assert (breaker.phase == "open") == (severity is Severity.FATAL)
             await assert_nothing_is_left(chain, sick, well)
 
 
@@ -355,3 +373,74 @@ async def test_a_parameter_nobody_can_express_is_refused_before_anything_is_sent
             assert (a.stats.requests, b.stats.requests) == (0, 0)
 
             assert (await lenient.complete("hi", seed=1)).report.endpoint == "a"
+
+
+CUTS = [Cut(40), Stall(20), Malformed(30), InBandError(E.Overloaded, after_tokens=25), Cut(40, how="end")]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("on_break", ["continue", "restart", "raise"])
+@pytest.mark.parametrize("fault", CUTS, ids=repr)
+@virtual_time
+async def test_sixty_tokens_reach_the_consumer_whole(fault: Fault, on_break: Any, dialect: str) -> None:
+    """Cut after 40 of 60 tokens, silent after 20, broken in the middle, ended early: whole all the same."""
+    async with Simulator() as sim:
+        sick, well = sim.add("sick", Behaviour(tokens=60, fault=fault)), sim.add("well", Behaviour(tokens=60))
+        whole = "".join(delta.text for delta in Behaviour(tokens=60).script().spoken)
+        async with chain_of(sick, well, dialect=dialect, on_break=on_break) as chain:
+            text = ""
+            async with chain.stream("hi") as stream:
+                try:
+                    async for delta in stream:
+                        text = "" if isinstance(delta, fallbackio.Restarted) else text + delta.text
+                except StreamBroken as broken:
+                    assert on_break == "raise"
+                    assert broken.partial == text
+                    assert whole.startswith(text)
+                else:
+                    assert text == whole
+
+
+@virtual_time
+async def test_a_rejected_prefill_leads_to_the_instruction() -> None:
+    """A next endpoint that answers the prefill with a 400 is asked by instruction, unseen."""
+    async with Simulator() as sim:
+        sick = sim.add("sick", Behaviour(tokens=60, fault=Cut(40)))
+        well = sim.add("well", Behaviour(tokens=60, fault=InTurn((Status(400), None))))
+        whole = "".join(delta.text for delta in Behaviour(tokens=60).script().spoken)
+        async with chain_of(sick, well, dialect="anthropic") as chain, chain.stream("hi") as stream:
+            text = "".join([delta.text async for delta in stream])
+
+            assert text == whole
+            assert [a.outcome for a in stream.report.attempts] == ["failed", "won"]
+            assert well.stats.requests == 2
+
+
+@virtual_time
+async def test_pings_for_ever_are_left_at_the_first_content_limit() -> None:
+    """Role-only deltas and pings reset no timer: ttft_timeout holds to 50 ms."""
+    for fault in (RoleOnly(interval_s=0.2), PingOnly(interval_s=0.2)):
+        async with Simulator() as sim:
+            sick, well = sim.add("sick", Behaviour(fault=fault)), sim.add("well")
+            async with chain_of(sick, well, ttft_timeout=2) as chain:
+                began = anyio.current_time()
+                async with chain.stream("hi") as stream:
+                    assert anyio.current_time() - began == pytest.approx(2, abs=0.05)
+                    assert stream.endpoint == "well"
+
+
+@virtual_time
+async def test_a_slow_consumer_does_not_make_us_read_ahead() -> None:
+    """While the consumer sleeps the provider is held back by the socket: what we buffer is bounded."""
+    async with Simulator() as sim:
+        big = sim.add("big", Behaviour(tokens=400_000))
+        async with chain_of(big) as chain, chain.stream("hi") as stream:
+            pieces = aiter(stream)
+            await anext(pieces)
+            await anyio.sleep(60)
+            reading = stream._reading
+            assert reading is not None
+            buffered = reading.upstream._content.total_bytes - reading.upstream._size  # type: ignore[attr-defined]
+            assert buffered < 2**21
+            assert big.stats.in_flight == 1, "it has not finished: it is being held back"
+            assert (await anext(pieces)).text

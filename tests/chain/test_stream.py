@@ -9,8 +9,16 @@ import anyio
 import pytest
 
 import fallbackio
-from fallbackio.errors import ChainExhausted, ConfigError, Overloaded, StreamBroken
-from fallbackio.events import CallEnded
+from fallbackio.errors import (
+    ChainExhausted,
+    ConfigError,
+    ConnectionFailed,
+    InvalidRequest,
+    Overloaded,
+    StreamBroken,
+)
+from fallbackio.events import CallEnded, StreamResumed
+from fallbackio.model import ToolCallDelta
 from fallbackio.simulator import Behaviour, Simulator
 from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, breaks, fails, stalls, virtual_time
 
@@ -64,7 +72,7 @@ async def test_a_break_after_it_carries_the_partial_text() -> None:
     a = ScriptedEndpoint(breaks(after_words=2, text="one two three"), name="a")
     b = ScriptedEndpoint(answers(), name="b")
 
-    async with chain_of(a, b).stream("hi") as stream:
+    async with chain_of(a, b, on_break="raise").stream("hi") as stream:
         got = []
         with pytest.raises(StreamBroken) as caught:
             async for delta in stream:
@@ -80,7 +88,7 @@ async def test_a_break_after_it_carries_the_partial_text() -> None:
 async def test_silence_after_it_is_a_break() -> None:
     """A stream that stalls in the middle is left after idle_timeout and counts for the breaker."""
     a = ScriptedEndpoint(stalls(after_words=2), name="a")
-    chain = chain_of(a, idle_timeout=3)
+    chain = chain_of(a, idle_timeout=3, on_break="raise")
 
     async with chain.stream("hi") as stream:
         with pytest.raises(StreamBroken) as caught:
@@ -215,7 +223,7 @@ async def test_thinking_aloud_is_no_stall() -> None:
 async def test_an_ended_stream_never_looks_whole() -> None:
     """After a break, or outside its block, iterating raises instead of ending quietly."""
     a = ScriptedEndpoint(breaks(after_words=1, text="one two"), name="a")
-    async with chain_of(a).stream("hi") as stream:
+    async with chain_of(a, on_break="raise").stream("hi") as stream:
         with pytest.raises(StreamBroken):
             await read(stream)
         with pytest.raises(StreamBroken):
@@ -250,3 +258,208 @@ async def test_a_consumer_may_wait_in_slices() -> None:
 
     assert text == stream.reply.text == "one two three four"
     assert beats >= 6
+
+
+@virtual_time
+async def test_continuing_trims_what_is_repeated_and_shows_the_seam() -> None:
+    """The next endpoint goes on from the text so far; report, event and usage speak of both parts."""
+    sink = RecordingSink()
+    a = ScriptedEndpoint(breaks(after_words=3, text="one two three four five"), name="a")
+    b = ScriptedEndpoint(answers("two three four five"), name="b")
+
+    async with chain_of(a, b, sinks=[sink]).stream("count") as stream:
+        deltas = [delta async for delta in stream]
+
+    assert "".join(delta.text for delta in deltas) == "one two three four five"
+    assert [delta.text for delta in deltas if delta.seam] == ["four "]
+    assert stream.report.seams == (14,)
+    assert [(event.origin, event.target, event.how) for event in sink.of(StreamResumed)] == [
+        ("a", "b", "continue")
+    ]
+    assert [(attempt.endpoint, attempt.outcome) for attempt in stream.report.attempts] == [
+        ("a", "failed"),
+        ("b", "won"),
+    ]
+    assert stream.reply.usage.completion_tokens == 3 + 4
+    said = b.received[0].messages
+    assert said[-2] == {"role": "assistant", "content": "one two three "}
+    assert "cut off" in said[-1]["content"]
+
+
+@virtual_time
+async def test_a_continuation_that_repeats_nothing_loses_nothing() -> None:
+    """Text that only begins like the text before is let through whole."""
+    a = ScriptedEndpoint(breaks(after_words=2, text="the cat sat"), name="a")
+    b = ScriptedEndpoint(answers("the other cat"), name="b")
+
+    async with chain_of(a, b).stream("go on") as stream:
+        assert await read(stream) == "the cat the other cat"
+
+
+@virtual_time
+async def test_restart_says_so_and_begins_anew() -> None:
+    """A `Restarted` delta tells the consumer to drop what it has; the reply is the new answer."""
+    a = ScriptedEndpoint(breaks(after_words=3), name="a")
+    b = ScriptedEndpoint(answers("a whole new answer"), name="b")
+
+    async with chain_of(a, b, on_break="restart").stream("hi") as stream:
+        deltas = [delta async for delta in stream]
+
+    at = next(i for i, delta in enumerate(deltas) if isinstance(delta, fallbackio.Restarted))
+    assert at == 3
+    assert "".join(delta.text for delta in deltas[at:]) == stream.reply.text == "a whole new answer"
+    assert stream.report.restarts == 1
+
+
+@pytest.mark.parametrize("on_break", ["continue", ("continue", "restart")])
+@virtual_time
+async def test_tool_calls_and_json_are_not_continued(on_break: Any) -> None:
+    """Half a JSON answer is begun anew if the policy says so, and raised otherwise."""
+    a = ScriptedEndpoint(breaks(after_words=2, text='{"a": 1, "b": 2}'), name="a")
+    b = ScriptedEndpoint(answers('{"a": 1}'), name="b")
+
+    async with chain_of(a, b, on_break=on_break).stream(
+        "json please", response_format={"type": "json_object"}
+    ) as stream:
+        if on_break == "continue":
+            with pytest.raises(StreamBroken):
+                await read(stream)
+        else:
+            await read(stream)
+            assert stream.reply.text == '{"a": 1}'
+
+
+@virtual_time
+async def test_what_broke_first_is_what_is_said() -> None:
+    """If nobody can go on, StreamBroken speaks of the break, and the ledger of the rest."""
+    a = ScriptedEndpoint(breaks(after_words=2), name="a")
+    b = ScriptedEndpoint(fails(InvalidRequest("no prefill here", status=400)), name="b")
+    sink = RecordingSink()
+
+    async with chain_of(a, b, sinks=[sink], max_retries=0).stream("hi") as stream:
+        with pytest.raises(StreamBroken) as caught:
+            await read(stream)
+
+    assert isinstance(caught.value.__cause__, ConnectionFailed)
+    assert [attempt.endpoint for attempt in caught.value.attempts] == ["a", "b"]
+    assert len(sink.of(CallEnded)) == 1
+
+
+@virtual_time
+async def test_a_stream_may_break_twice() -> None:
+    """Each part goes on from all that was delivered."""
+    a = ScriptedEndpoint(breaks(after_words=1, text="one two three four"), name="a")
+    b = ScriptedEndpoint(breaks(after_words=1, text="two three four"), name="b")
+    c = ScriptedEndpoint(answers("three four"), name="c")
+
+    async with chain_of(a, b, c).stream("count") as stream:
+        assert await read(stream) == "one two three four"
+    assert stream.report.seams == (4, 8)
+
+
+@pytest.mark.parametrize(("commit", "shown_at"), [("first_content", 1.0), (9, 3.0), ("complete", 5.0)])
+@virtual_time
+async def test_commit_says_how_much_has_to_be_there(commit: Any, shown_at: float) -> None:
+    """Nothing is delivered before the commit point, and a break before it is recovered unseen."""
+    broken = ScriptedEndpoint(breaks(after_words=1, text="one two"), name="broken")
+    whole = ScriptedEndpoint(answers("one two three four five", after_s=1, pace_s=1), name="whole")
+
+    async with chain_of(whole, commit=commit).stream("count") as stream:
+        await anext(aiter(stream))
+        assert anyio.current_time() == pytest.approx(shown_at)
+
+    if commit != "first_content":
+        async with chain_of(broken, whole, commit=commit, on_break="raise").stream("count") as stream:
+            assert await read(stream) == "one two three four five"
+
+
+@virtual_time
+async def test_a_crawl_is_a_stall() -> None:
+    """min_rate leaves an answer that comes at a crawl, in the middle of it."""
+    a = ScriptedEndpoint(answers("a b c d e f g h", pace_s=2), name="a")
+    b = ScriptedEndpoint(answers("a b c d e f g h", pace_s=0.01), name="b")
+
+    async with chain_of(a, b, min_rate=(5, 4), on_break="restart").stream("hi") as stream:
+        await read(stream)
+    error = stream.report.attempts[0].error
+    assert isinstance(error, fallbackio.TimedOut)
+    assert error.phase == "rate"
+    assert anyio.current_time() == pytest.approx(4, abs=0.1)
+
+    c = ScriptedEndpoint(answers("a b c d e f g h", pace_s=2), name="c")
+    d = ScriptedEndpoint(answers("whole"), name="d")
+    assert (await chain_of(c, d, min_rate=(5, 4)).complete("hi")).text == "whole"
+
+
+@virtual_time
+async def test_a_steady_answer_is_above_its_rate() -> None:
+    """An answer at the rate asked for is left in peace, to its end."""
+    a = ScriptedEndpoint(answers("word " * 40, pace_s=1), name="a")
+
+    async with chain_of(a, min_rate=(4, 4)).stream("hi") as stream:
+        assert len(await read(stream)) == 200
+
+
+@pytest.mark.parametrize("show", [False, True])
+@virtual_time
+async def test_reasoning_commits_only_when_it_is_shown(show: bool) -> None:
+    """Asked to be seen, reasoning is delivered at once and commits; otherwise it waits for content."""
+
+    async def thinks_then_fails(request: fallbackio.Request) -> AsyncGenerator[fallbackio.Delta | str, None]:
+        yield fallbackio.Delta(reasoning="hm ")
+        await anyio.sleep(1)
+        raise ConnectionResetError
+
+    first = fallbackio.Endpoint.calling(thinks_then_fails, name="a")
+    second = ScriptedEndpoint(answers("whole"), name="b").endpoint
+    chain = fallbackio.Chain([first, second], on_break="raise")
+
+    if show:
+        async with chain.stream("hi", show_reasoning=True) as stream:
+            assert (await anext(aiter(stream))).reasoning == "hm "
+            assert anyio.current_time() == 0
+            with pytest.raises(StreamBroken):
+                await read(stream)
+    else:
+        async with chain.stream("hi") as stream:
+            assert await read(stream) == "whole"
+
+
+@virtual_time
+async def test_tool_calls_that_break_off_are_no_success() -> None:
+    """Arguments that are no JSON under a proper end are a break, unless a length limit cut them."""
+
+    def calls(finish: str) -> Any:
+        async def step(request: fallbackio.Request) -> AsyncGenerator[fallbackio.Delta | str, None]:
+            yield fallbackio.Delta(tool_calls=(ToolCallDelta(0, "c1", "f", '{"a": '),))
+            yield fallbackio.Delta(finish_reason=finish)
+
+        return step
+
+    broken = ScriptedEndpoint(calls("tool_calls"), name="broken")
+    well = ScriptedEndpoint(answers("fine"), name="well")
+    assert (await chain_of(broken, well, upstream="stream").complete("hi")).text == "fine"
+    async with chain_of(broken, well).stream("hi") as stream:
+        with pytest.raises(StreamBroken):
+            await read(stream)
+
+    limited = ScriptedEndpoint(calls("length"), name="limited")
+    reply = await chain_of(limited, upstream="stream").complete("hi")
+    assert reply.finish_reason == "length"
+
+
+def test_bad_delivery_settings_are_refused() -> None:
+    """commit, on_break and min_rate are checked when the chain is built."""
+    spec = ScriptedEndpoint(answers(), name="a").endpoint
+    bad: list[dict[str, Any]] = [
+        {"commit": 0},
+        {"commit": "later"},
+        {"on_break": "panic"},
+        {"on_break": ()},
+        {"min_rate": 5},
+        {"min_rate": (0, 4)},
+        {"min_rate": (1, float("nan"))},
+    ]
+    for settings in bad:
+        with pytest.raises(ConfigError, match=next(iter(settings))):
+            fallbackio.Chain([spec], **settings)
