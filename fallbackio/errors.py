@@ -21,6 +21,8 @@
         ├── DeadlineExceeded    the call's time ran out
         └── StreamBroken        the answer broke after its first content; .partial holds the text so far
 
+A call raises `CallError`s, and of the attempt errors only those that would come everywhere
+(`InvalidRequest`, `ContextTooLong`, `ContentFiltered`); the others are in the ledger, `.attempts`.
 They are cut by what the caller does next.  Constructors take facts and `str()` composes the
 message from them, so that a fact learnt later (which endpoint it was) appears in it too.
 `message` is the provider's own short text; the door it comes in by has removed keys and prompts.
@@ -106,10 +108,12 @@ class AttemptError(FallbackError):
         retry_after_s: Seconds the provider asked us to stay away, or `None`.
         should_retry: What the provider says about a repeat (`x-should-retry`), or `None`.
         message: The provider's short text, without keys and prompts.
+        summary: What kind of failure it is, in a few words; the same for all of a class.
+        needs_operator: Whether it lasts until somebody acts (a bad key, no money, no such model).
 
     Example:
-        >>> except fallbackio.AttemptError as error:
-        ...     print(error.endpoint, error.status, error.code)
+        >>> [(a.error.endpoint, a.error.status, a.error.code) for a in error.attempts if a.error]
+        [('openai/gpt-4o', 429, 'rate_limit_exceeded')]
     """
 
     summary = "failed"
@@ -192,8 +196,9 @@ class TimedOut(AttemptError):
         limit_s: The timer's length in seconds.
 
     Example:
-        >>> except fallbackio.TimedOut as error:
-        ...     print(error.phase, error.limit_s)
+        >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.TimedOut)]
+        >>> [(a.endpoint, a.error.phase, a.error.limit_s) for a in failed]
+        [('openai/gpt-4o', 'first_content', 5.0)]
     """
 
     summary = "timed out"
@@ -219,9 +224,9 @@ class RateLimited(AttemptError):
     """Raised when the provider answered 429; `retry_after_s` is what it asked for.
 
     Example:
-        >>> except fallbackio.RateLimited as error:
-        ...     print(error.retry_after_s)
-        20.0
+        >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.RateLimited)]
+        >>> [(a.endpoint, a.error.retry_after_s) for a in failed]
+        [('openai/gpt-4o', 20.0)]
     """
 
     summary = "rate limited"
@@ -231,9 +236,9 @@ class QuotaExhausted(AttemptError):
     """Raised when the account is out of money or out of its plan; waiting does not help.
 
     Example:
-        >>> except fallbackio.errors.QuotaExhausted as error:
-        ...     print(error.vendor, error.code)
-        openai insufficient_quota
+        >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.QuotaExhausted)]
+        >>> [(a.vendor, a.error.code) for a in failed]
+        [('openai', 'insufficient_quota')]
     """
 
     summary = "quota exhausted"
@@ -244,9 +249,9 @@ class Overloaded(AttemptError):
     """Raised when the model has too many users (503, 529, or `overloaded_error` after a 200).
 
     Example:
-        >>> except fallbackio.errors.Overloaded as error:
-        ...     print(error.status)
-        529
+        >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.Overloaded)]
+        >>> [(a.endpoint, a.error.status) for a in failed]
+        [('anthropic/claude-sonnet-4-5', 529)]
     """
 
     summary = "overloaded"
@@ -256,8 +261,9 @@ class ServerFault(AttemptError):
     """Raised when the provider failed by itself (500, 502, 504, 408, 409, …).
 
     Example:
-        >>> except fallbackio.errors.ServerFault as error:
-        ...     print(error.status, error.request_id)
+        >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.ServerFault)]
+        >>> [(a.error.status, a.error.request_id) for a in failed]
+        [(500, 'req_123')]
     """
 
     summary = "server fault"
@@ -270,9 +276,9 @@ class BadAnswer(AttemptError):
     answer over the size limit.  The message describes the shape and never quotes the answer.
 
     Example:
-        >>> except fallbackio.errors.BadAnswer as error:
-        ...     print(error)
-        vllm/llama: bad answer (HTTP 200): text/html in place of JSON
+        >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.BadAnswer)]
+        >>> [str(a.error) for a in failed]
+        ['vllm/llama: bad answer (HTTP 200): HTML in place of JSON']
     """
 
     summary = "bad answer"
@@ -282,8 +288,9 @@ class AuthFailed(AttemptError):
     """Raised when the endpoint did not accept its key (401, 403).
 
     Example:
-        >>> except fallbackio.errors.AuthFailed as error:
-        ...     print(f"renew the key of {error.endpoint}")
+        >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.AuthFailed)]
+        >>> [f'renew the key of {a.endpoint}' for a in failed]
+        ['renew the key of openai/gpt-4o']
     """
 
     summary = "key refused"
@@ -294,8 +301,9 @@ class ModelNotFound(AttemptError):
     """Raised when the endpoint does not know its model or path (404, or a retired model).
 
     Example:
-        >>> except fallbackio.errors.ModelNotFound as error:
-        ...     print(error.model)
+        >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.ModelNotFound)]
+        >>> [a.model for a in failed]
+        ['gpt-9']
     """
 
     summary = "model not found"
@@ -396,7 +404,7 @@ class DeadlineExceeded(CallError, TimeoutError):
     Example:
         >>> except TimeoutError as error:
         ...     print(error)
-        no answer within 2 s: openai/gpt-4o timed out; anthropic/claude-sonnet-4-5 cut
+        no answer within 2 s: openai/gpt-4o: no answer within 1 s; groq/llama: no answer within 1 s
     """
 
     def __init__(self, message: str = "", attempts: tuple[Attempt, ...] = (), timeout_s: float = 0.0) -> None:

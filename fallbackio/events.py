@@ -154,9 +154,7 @@ class CallEnded:
     error: Exception | None = None
 
 
-Event = (
-    CallStarted | AttemptStarted | AttemptEnded | FailedOver | StreamResumed | BreakerMoved | CallEnded
-)
+Event = CallStarted | AttemptStarted | AttemptEnded | FailedOver | StreamResumed | BreakerMoved | CallEnded
 
 
 class EventSink(Protocol):

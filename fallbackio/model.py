@@ -2,7 +2,8 @@
 
 Everything here is a frozen value without I/O.  `to_dict` gives OpenAI's wire shape.  Two rules
 bite in practice: what a user or a provider says that we do not know is kept (`params`, `extra`)
-and passed on untouched, and progress means content, so a delta with only a role is not one.
+and passed on untouched, and only content commits an answer: a delta with a role alone is not even
+progress.
 """
 
 from __future__ import annotations
@@ -210,7 +211,7 @@ class Attempt:
         started_s: Seconds from the call's start to the attempt's.
         ttft_s: Seconds from the attempt's start to its first content, for streams.
         duration_s: Seconds from the attempt's start to its end.
-        usage: Tokens it reported.
+        usage: Tokens it reported; for one that was cut or broke, the pieces of content it had given.
         forced: It was sent although the endpoint's breaker is open, because nothing else was left.
 
     Example:
@@ -272,7 +273,10 @@ class Report:
 
     @property
     def fell_back(self) -> bool:
-        """Whether the call moved past its first choice."""
+        """Whether the call moved past its first choice; a hedge that lost did not move it."""
+        winner = self.winner
+        if winner is not None:
+            return winner.endpoint != self.attempts[0].endpoint
         return any(a.endpoint != self.attempts[0].endpoint for a in self.attempts)
 
     @property
@@ -420,7 +424,7 @@ class Delta:
 
     @property
     def is_content(self) -> bool:
-        """Text, a tool call or a refusal: what commits an answer and resets its timers."""
+        """Text, a tool call or a refusal: what commits an answer; reasoning alone is progress only."""
         return bool(self.text or self.tool_calls or self.refusal)
 
     def to_dict(self) -> dict[str, Any]:
@@ -522,7 +526,9 @@ def _messages(given: object) -> tuple[Mapping[str, Any], ...]:
     return tuple(
         [
             # What nearly every message is; the rest is looked at more closely.
-            message if type(message) is dict and message.get("role") in ROLES else _message(at, message)
+            message
+            if type(message) is dict and message.get("role") in ROLES and "tool_calls" not in message
+            else _message(at, message)
             for at, message in enumerate(given)
         ]
     )
@@ -539,7 +545,16 @@ def _message(position: int, message: object) -> Mapping[str, Any]:
         known = ", ".join(ROLES)
         said = "no role" if role is None else f"an unknown role of type {type(role).__name__}"
         raise InvalidRequest(f"messages[{position}] has {said}; roles are {known}")
-    return message
+    return _plain(message) if message.get("tool_calls") else message
+
+
+def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The message with our own tool calls as wire objects, for `{"tool_calls": reply.tool_calls}`."""
+    calls = message["tool_calls"]
+    if not isinstance(calls, list | tuple) or not any(isinstance(call, ToolCall) for call in calls):
+        return message
+    wire = [call.to_dict() if isinstance(call, ToolCall) else call for call in calls]
+    return {**message, "tool_calls": wire}
 
 
 def assemble(deltas: Iterable[Delta], report: Report = NO_REPORT) -> Reply:

@@ -57,7 +57,8 @@ class Background:
 
     async def aclose(self) -> None:
         """End them all, and wait until they are."""
-        for task in self._tasks:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        for task in self._tasks:
-            await task.ended()
+        for task in tasks:
+            await task.finished()

@@ -182,6 +182,7 @@ class Call:
         "_delivered",
         "_entries",
         "_origin",
+        "_over",
         "ambient",
         "chain",
         "continuing",
@@ -236,6 +237,7 @@ class Call:
         self.continuing = ""  # the text that the consumer has, while another endpoint is to go on from it
         self.seams: list[int] = []
         self.restarts = 0
+        self._over = False  # its end has been told
         self._delivered = False  # the consumer has something: from now on only StreamBroken is raised
         self._entries: list[Try | Attempt] = []
         self._origin: tuple[Route, AttemptError] | None = None  # where the call last failed
@@ -267,7 +269,7 @@ class Call:
         if limit == "adaptive":
             worst = latencies.quantile(ADAPTIVE_QUANTILE)
             return math.inf if worst is None else max(worst * ADAPTIVE_FACTOR, ADAPTIVE_FLOOR_S)
-        return math.inf if limit is None or not self.request.stream else limit
+        return math.inf if limit is None else limit
 
     def slow_s(self, attempt: Try) -> float:
         """The age from which a loser counts as slow."""
@@ -397,6 +399,7 @@ class Call:
 
     def answered(self, reply: Reply) -> Reply:
         """The reply with its report; the call is over."""
+        self._over = True
         report = self.report()
         if self.tell.listened_to:
             self.tell(CallEnded(chain=self.chain, call=self.number, report=report, outcome="answered"))
@@ -409,9 +412,12 @@ class Call:
 
     def closed(self, error: FallbackError) -> FallbackError:
         """The error with its ledger; the call is over, unless a part was delivered and it may be mended."""
+        if self._over:
+            return error
         error.attempts = self.attempts
         if self._delivered and not isinstance(error, StreamBroken):
             return error
+        self._over = True
         if self.tell.listened_to:
             ended = CallEnded(
                 chain=self.chain, call=self.number, report=self.report(), outcome="failed", error=error
@@ -421,6 +427,9 @@ class Call:
 
     def left(self) -> None:
         """The caller was cancelled, or left a stream: cut what runs; the call is over."""
+        if self._over:
+            return
+        self._over = True
         for entry in self._entries:
             if isinstance(entry, Try):
                 entry.cut()

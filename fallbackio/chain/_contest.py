@@ -151,8 +151,9 @@ class _Contest(Generic[E, T]):
         if self._timer is not None:
             self._timer.cancel()
         if self._others is not None:
-            # Shielded, because we may be cancelled, and what we wait for is: each attempt that is cut
-            # bounds its own clean-up, and one that will not be cut must not outlive the call.
+            # Shielded, because we may be cancelled, and what we wait for is.  Over HTTP an attempt that
+            # is cut is over at once; a function of the user's that takes its time is waited for, since
+            # nothing may outlive the call.
             with anyio.CancelScope(shield=True):
                 await self._others.ended()
 

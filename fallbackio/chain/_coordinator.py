@@ -37,6 +37,9 @@ __all__ = ["UNSET", "Coordinator", "Messages", "Unset"]
 
 T = TypeVar("T")
 
+# How long closing a chain may take: each drained loser bounds its own clean-up, sockets close at once.
+CLOSE_S = 2.0
+
 Messages = str | Sequenced[Mapping[str, Any] | Message]
 
 
@@ -153,8 +156,13 @@ class Coordinator:
             >>> await chain.aclose()
         """
         self._closed = True
-        await self._background.aclose()
-        await self._end()
+        # We may be leaving the chain because we are cancelled, and a plain await would raise before the
+        # sockets are closed; both take a moment at most.
+        with anyio.CancelScope(shield=True, deadline=clock.now() + CLOSE_S):
+            try:
+                await self._background.aclose()
+            finally:
+                await self._end()
 
     async def __aenter__(self) -> Self:
         return self
@@ -218,8 +226,8 @@ class Coordinator:
                 answer = await get(call.start(step, now))
                 if answer is not None:
                     return answer
-        except FallbackError:
-            raise  # the call has been closed with it
+        except FallbackError as error:
+            raise call.closed(error)  # noqa: B904 - it is the same error, with its ledger
         except BaseException:  # cancelled, or a fault in a function of the user's or ours
             call.left()
             raise
@@ -258,9 +266,10 @@ class Coordinator:
         attempt, call = opened.attempt, opened.attempt.call
         left_s = attempt.started + attempt.whole_s - clock.now()
         reading = Reading(opened, self._limits, left_s)
+        seen = chars_in(opened.deltas)
         try:
-            while chars_in(opened.deltas) < chars and await reading.next_batch():
-                pass
+            while seen < chars and (batch := await reading.next_batch()):
+                seen += chars_in(batch)
         except AttemptError as error:
             await give_up(attempt, opened.upstream, opened.deltas, error)
             call.winner = None  # nothing was delivered: the question is open again

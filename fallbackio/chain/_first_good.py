@@ -24,25 +24,29 @@ T = TypeVar("T")
 async def first_good(
     fns: Iterable[Callable[[], Awaitable[T]]],
     *,
-    strategy: Literal["sequence", "hedge", "race"] | Strategy = "hedge",
+    strategy: Literal["sequence", "race"] | Strategy = "race",
     timeout: float | None = None,
 ) -> T:
     """What the first of these async functions returns that does not raise; the others are cancelled.
 
     They are called without arguments, in order, as `strategy` says; a failure starts the next one
-    at once.  An adaptive hedge has no history to go by here and is a sequence; give `Hedge(delay=…)`.
-    When this returns, raises or is cancelled, all of them are over.
+    at once.  When this returns, raises or is cancelled, all of them are over; it waits for the
+    clean-up of those that are cut.
 
     Raises:
         ChainExhausted: All raised; from an `ExceptionGroup` of what they raised.
         DeadlineExceeded: `timeout` seconds have passed.
-        ConfigError: There are no functions, or a setting is out of its range.
+        ConfigError: There are no functions, a setting is out of its range, or the hedge is adaptive:
+            functions have no history to learn a delay from, so give `Hedge(delay=…)`.
 
     Example:
         >>> page = await fallbackio.first_good([fetch_near, fetch_far], strategy=fallbackio.Hedge(delay=0.3))
     """
     limit = Limits(timeout=timeout).timeout
-    entries = _Functions(iter(list(fns)), named(strategy))
+    chosen = named(strategy)
+    if isinstance(chosen, Hedge) and chosen.delay == "adaptive":
+        raise ConfigError("first_good has no history to learn a delay from: give Hedge(delay=seconds)")
+    entries = _Functions(iter(list(fns)), chosen)
     first = entries.another(0, extra=False)
     if first is None:
         raise ConfigError("first_good needs at least one function")

@@ -111,7 +111,7 @@ def _key(vendor: Vendor) -> str | None:
 
 def _unknown_vendor(name: str) -> ConfigError:
     near = difflib.get_close_matches(name, VENDORS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     return ConfigError(
         f"unknown vendor {name!r}{hint} Known are {', '.join(sorted(VENDORS))}. "
         "For any other server use Endpoint(model, base_url=..., dialect=...)"

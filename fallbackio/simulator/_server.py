@@ -149,8 +149,9 @@ class Simulator:
     ) -> None:
         server, ports = self._listening()
         self._server = None
-        # Whoever leaves may have been cancelled; closing takes a few turns of the loop and no time.
-        with anyio.CancelScope(shield=True):
+        # Whoever leaves may have been cancelled; closing takes a few turns of the loop, and the bound is
+        # there for the day when it does not.
+        with anyio.move_on_after(2, shield=True):
             for port in ports:
                 await port.aclose()
             # Connections that the kernel had accepted get their turn to become known, and to be cut.

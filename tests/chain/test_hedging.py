@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -405,7 +406,7 @@ async def test_a_loser_that_ignores_cancellation_delays_but_does_not_spoil() -> 
 async def test_an_attempt_that_cannot_begin_in_time_is_not_started() -> None:
     """Rule 3: an endpoint whose median is longer than what is left is passed over."""
     async with Simulator() as sim:
-        chain, (a, b) = build(
+        chain, (a, _) = build(
             sim, Scenario([says("a", 2), says("b", 0.1)], fallbackio.Sequence()), upstream="stream"
         )
         async with chain:
@@ -417,8 +418,11 @@ async def test_an_attempt_that_cannot_begin_in_time_is_not_started() -> None:
             assert reply.text == "b"
             assert a.stats.requests == asked
             assert reply.report.attempts[0].outcome == "skipped"
-            b.behave(says("b", fault=Status(500)))
-            a.behave(says("a"))
+
+
+@virtual_time
+async def test_the_last_one_is_asked_although_it_is_too_slow() -> None:
+    """With nobody else to ask an endpoint is tried all the same: it may have become quicker."""
     async with Simulator() as sim:
         only, _ = build(sim, Scenario([says("a", 2)], fallbackio.Sequence()), upstream="stream")
         async with only:
@@ -426,7 +430,6 @@ async def test_an_attempt_that_cannot_begin_in_time_is_not_started() -> None:
                 await only.complete("hi")
             with pytest.raises(DeadlineExceeded) as caught:
                 await only.complete("hi", timeout=1)
-            # With nobody else to ask it is tried all the same: it may have become quicker.
             assert [attempt.outcome for attempt in caught.value.attempts] == ["cut"]
             assert only._routes[0].breaker.fail_counter == 0
 
@@ -472,13 +475,20 @@ async def test_drained_losers_keep_their_connection_and_end_with_the_chain() -> 
         assert a.stats.in_flight == 0, "aclose ends what is left"
 
 
-@pytest.mark.parametrize("eager", [False, True], ids=["lazy", "eager"])
+@pytest.mark.parametrize(
+    "eager",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12"),
+        ),
+    ],
+    ids=["lazy", "eager"],
+)
 def test_under_an_eager_task_factory(eager: bool) -> None:
     """The race holds when tasks run before they are awaited (Python 3.12 and later)."""
     from fallbackio.testing import VirtualTimeLoop
-
-    if eager and not hasattr(asyncio, "eager_task_factory"):
-        eager = False  # 3.11 has none; the lazy run is the same test
 
     async def main() -> None:
         if eager:
@@ -588,3 +598,49 @@ async def test_a_callers_own_cancellation_is_never_swallowed() -> None:
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled(), f"turn {turn}"
+
+
+@pytest.mark.parametrize("strategy", [Race(), Hedge(delay=0.1)], ids=["race", "hedge"])
+@virtual_time
+async def test_a_first_choice_that_wins_its_race_has_not_fallen_back(strategy: Any) -> None:
+    """`fell_back` speaks of who answered, not of who was asked beside it."""
+    async with Simulator() as sim:
+        chain, _ = build(sim, Scenario([says("a", 0.2), says("b", 5)], strategy))
+        async with chain:
+            reply = await chain.complete("hi")
+
+    assert reply.report.endpoint == "a"
+    assert not reply.report.fell_back
+
+
+@virtual_time
+async def test_first_good_returns_the_first_that_does_not_raise() -> None:
+    """The race by itself: the slow are cancelled, failures do not win, None is a result too."""
+    cancelled = []
+
+    async def slow() -> str:
+        try:
+            await anyio.sleep(60)
+        except anyio.get_cancelled_exc_class():
+            cancelled.append("slow")
+            raise
+        return "slow"
+
+    async def broken() -> str:
+        raise ValueError("no")
+
+    async def quick() -> None:
+        await anyio.sleep(0.5)
+
+    assert await fallbackio.first_good([slow, broken, quick]) is None
+    assert anyio.current_time() == pytest.approx(0.5)
+    assert cancelled == ["slow"]
+    with pytest.raises(ChainExhausted) as caught:
+        await fallbackio.first_good([broken, broken])
+    assert isinstance(caught.value.__cause__, ExceptionGroup)
+    with pytest.raises(DeadlineExceeded):
+        await fallbackio.first_good([slow], timeout=1)
+    with pytest.raises(fallbackio.ConfigError):
+        await fallbackio.first_good([])
+    with pytest.raises(fallbackio.ConfigError, match="delay"):
+        await fallbackio.first_good([slow], strategy=Hedge())

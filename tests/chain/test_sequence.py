@@ -26,6 +26,8 @@ from fallbackio.errors import (
     ServerFault,
 )
 from fallbackio.events import AttemptEnded, CallEnded, CallStarted, FailedOver
+from fallbackio.model import FunctionCall
+from fallbackio.simulator import Behaviour, Simulator, Stall
 from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, fails, stalls, virtual_time
 
 
@@ -600,3 +602,54 @@ async def test_a_rule_that_raises_ends_the_call_and_is_told() -> None:
         await chain_of(a, fallback_on=[buggy], sinks=[sink]).complete("hi")
 
     assert len(sink.of(CallEnded)) == 1
+
+
+@virtual_time
+async def test_closing_under_cancellation_closes_all_the_same() -> None:
+    """A chain that is left because its caller is cancelled ends its drains and its sockets."""
+    async with Simulator() as sim:
+        slow, quick = sim.add("slow", Behaviour(fault=Stall("content"))), sim.add("quick")
+        steps = [
+            fallbackio.Endpoint("m", name=one.name, base_url=one.url("openai"), api_key="k")
+            for one in (slow, quick)
+        ]
+        strategy = fallbackio.Hedge(delay=0.1, drain_losers=100)
+        with anyio.move_on_after(1):
+            async with fallbackio.Chain(steps, strategy=strategy) as chain:
+                await chain.complete("hi")
+                assert slow.stats.in_flight == 1
+                await anyio.sleep_forever()
+        await anyio.sleep(0.05)
+
+        assert slow.stats.in_flight == 0
+
+
+@virtual_time
+async def test_whatever_ends_a_call_carries_its_ledger() -> None:
+    """A ConfigError from within a call, too, has the attempts and is told once."""
+    sink = RecordingSink()
+
+    async def misused(request: fallbackio.Request) -> str:
+        raise fallbackio.ConfigError("not here")
+
+    spec = fallbackio.Endpoint.calling(misused, name="a")
+    with pytest.raises(fallbackio.FallbackError):
+        await fallbackio.Chain([spec], sinks=[sink], max_retries=0).complete("hi")
+
+    assert len(sink.of(CallEnded)) == 1
+
+
+@virtual_time
+async def test_a_history_may_hold_our_own_tool_calls() -> None:
+    """`{"tool_calls": reply.tool_calls}` is the same history as the message's own dict."""
+    call = fallbackio.ToolCall("c1", FunctionCall("f", "{}"))
+    a = ScriptedEndpoint(answers("ok"), name="a")
+    history: list[dict[str, Any]] = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": (call,)},
+        {"role": "tool", "tool_call_id": "c1", "content": "x"},
+    ]
+
+    await chain_of(a).complete(history)
+
+    assert a.received[0].messages[1]["tool_calls"] == [call.to_dict()]

@@ -122,10 +122,11 @@ def test_who_asks_is_not_repeated() -> None:
 
 def test_the_latest_message_is_searched_first() -> None:
     """A long history or an image in front does not hide what was asked last."""
-    image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "A" * 5_000_000}}]}
-    history = [{"role": "user", "content": "B" * 2 * MAX_PROMPT}, image, {"role": "user", "content": PROMPT}]
+    image = [{"type": "image_url", "image_url": {"url": "A" * 5_000_000}}]
+    contents: list[Any] = ["B" * 2 * MAX_PROMPT, image, PROMPT]
+    request = Request.of([{"role": "user", "content": content} for content in contents], {})
 
-    assert told(f"bad: {PROMPT}", Request.of(history, {})) == "bad: [prompt]"
+    assert told(f"bad: {PROMPT}", request) == "bad: [prompt]"
 
 
 def test_the_code_is_cleaned_too() -> None:
