@@ -67,6 +67,8 @@ class Budget:
 
     def _roll(self) -> None:
         second = int(clock.now())
+        if second == self._second:
+            return
         for _ in range(min(second - self._second, int(MEMORY_S))):
             self._calls.append(0)
             self._extras.append(0)

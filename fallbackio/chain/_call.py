@@ -253,10 +253,10 @@ class Call:
         """
         remaining = max(self.deadline - now, 0.0)
         own = remaining if self.limits.attempt_timeout is None else self.limits.attempt_timeout
+        if remaining - own >= own / 2:
+            return own
         turns = self._turns(latencies)
-        if turns > 1 and remaining - min(own, remaining) < own / 2:
-            return min(own, remaining / turns)
-        return min(own, remaining)
+        return min(own, remaining / turns if turns > 1 else remaining)
 
     def _turns(self, latencies: Latencies) -> int:
         """How many attempts, this one included, have to follow one another to reach every endpoint."""
@@ -407,8 +407,10 @@ class Call:
 
     def _broken_usage(self) -> Usage:
         """What the parts of a mended answer cost, besides its last: their pieces, where nothing was said."""
+        if not self._delivered:
+            return NO_USAGE
         broken = [e.usage for e in self.attempts if e.outcome == "failed" and e.usage is not None]
-        return sum(broken, NO_USAGE) if self._delivered else NO_USAGE
+        return sum(broken, NO_USAGE)
 
     def closed(self, error: FallbackError) -> FallbackError:
         """The error with its ledger; the call is over, unless a part was delivered and it may be mended."""
