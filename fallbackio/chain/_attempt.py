@@ -15,7 +15,7 @@ import anyio
 from attrs import define
 
 from fallbackio import clock
-from fallbackio.chain._call import Try
+from fallbackio.chain._call import TICK_S, Try
 from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError, TimedOut
 from fallbackio.model import Delta, Reply, Request
@@ -35,8 +35,6 @@ __all__ = [
 # How long the clean-up of a cut request may take.  Over HTTP it takes no time at all; this bounds
 # a user's own function behind `Endpoint.calling`.
 CLOSE_GRACE_S = 1.0
-# Above the resolution within which asyncio takes two instants for one (1e-9 s), below what matters.
-TICK_S = 1e-6
 
 
 async def ask(attempt: Try, request: Request) -> Reply:

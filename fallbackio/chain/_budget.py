@@ -27,11 +27,12 @@ class Budget:
         under_way: Extra attempts that have not ended, those waiting for their turn included.
     """
 
-    __slots__ = ("_calls", "_extras", "_ratio", "_second", "under_way")
+    __slots__ = ("_calls", "_extras", "_ratio", "_second", "_waiting", "under_way")
 
     def __init__(self, ratio: float) -> None:
         self._ratio = ratio
         self.under_way = 0
+        self._waiting = 0  # of them, those that have not been spent yet
         # Counts of the last ten seconds, one place for each.
         self._calls: deque[int] = deque([0], maxlen=int(MEMORY_S))
         self._extras: deque[int] = deque([0], maxlen=int(MEMORY_S))
@@ -45,7 +46,8 @@ class Budget:
     def allows(self) -> bool:
         """Whether one more extra attempt may start."""
         self._roll()
-        return self.under_way < CONCURRENT_FLOOR or sum(self._extras) < self._ratio * sum(self._calls)
+        spent = sum(self._extras) + self._waiting
+        return self.under_way < CONCURRENT_FLOOR or spent < self._ratio * sum(self._calls)
 
     def withdraw(self) -> None:
         """An extra attempt starts; `give_back` ends it."""
@@ -60,10 +62,12 @@ class Budget:
     def held(self) -> Iterator[None]:
         """Keep a place while a repeat waits for its turn; otherwise fast failures never fill them."""
         self.under_way += 1
+        self._waiting += 1
         try:
             yield
         finally:
             self.under_way -= 1
+            self._waiting -= 1
 
     def _roll(self) -> None:
         second = int(clock.now())

@@ -37,6 +37,9 @@ from fallbackio.observe import Fanout
 
 __all__ = ["Call", "Try"]
 
+# Two instants nearer than this are one; asyncio's own resolution is 1e-9 s.
+TICK_S = 1e-6
+
 _ABOUT_THE_REQUEST = (InvalidRequest, ContextTooLong, ContentFiltered)
 
 # The adaptive limit of the first content: of a thousand healthy attempts one would be cut (the
@@ -112,13 +115,20 @@ class Try:
         """
         age = clock.now() - self.started
         self.leg.route.latencies.add(age, answered=False)
-        slow = age >= self.leg.route.breaker.policy.slow_after_s
+        slow = age >= self.leg.route.breaker.policy.slow_after_s or self._is_long_for_it(error.limit_s)
         if slow or error.phase != "attempt" or self.call.is_fair(error.limit_s):
             self.failed(error)
         else:
             self._permit.left()
             self._end("cut", self._placed(error), None)
         return error
+
+    def _is_long_for_it(self, limit_s: float) -> bool:
+        """Whether the endpoint has nearly always answered within this limit."""
+        route = self.leg.route
+        measure = route.latencies if self.call.request.stream else route.durations
+        usual = measure.answered_within(0.95)
+        return usual is not None and limit_s >= usual
 
     def cut(self, tokens: int = 0) -> None:
         """We stopped it.  Does nothing after an outcome.
@@ -134,12 +144,17 @@ class Try:
         lost = self.call.winner not in (None, self)
         if lost:
             self.leg.tries = 0
-        if lost and age >= self.call.slow_s(self):
+        if lost and age >= self.call.slow_s(self) and self._had_as_long_as_the_winner(age):
             self.leg.route.latencies.add(age, answered=False)
             self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
         else:
             self._permit.left()
         self._end("cut", None, None)
+
+    def _had_as_long_as_the_winner(self, age: float) -> bool:
+        """Whether it ran at least as long as the winner needed; one that began later may be as quick."""
+        winner = self.call.winner
+        return winner is None or winner.ttft_s is None or age >= winner.ttft_s - TICK_S
 
     def second(self, tokens: int) -> None:
         """It succeeded in the tick in which another had won: a good sign, and not wanted for now."""
@@ -448,7 +463,7 @@ class Call:
         if causes and all(isinstance(cause, _ABOUT_THE_REQUEST) for cause in causes):
             return self.closed(causes[0])  # each found fault with the request, the first choice's counts
         error = ChainExhausted(
-            f"no endpoint answered: {self._summary()}", retry_after_s=self.plan.retry_in_s()
+            f"no endpoint answered: {self._summary()}", retry_after_s=self.plan.retry_in_s(now)
         )
         error.__cause__ = ExceptionGroup("what each endpoint failed with", causes) if causes else None
         return self.closed(error)

@@ -239,6 +239,7 @@ class Coordinator:
         except AttemptError as error:
             attempt.call.failed(attempt, error)
             return None
+        attempt.leg.route.durations.add(clock.now() - attempt.started)
         attempt.won(reply.usage)
         return reply
 

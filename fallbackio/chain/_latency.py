@@ -26,7 +26,7 @@ REFRESH_S = 3.0
 
 
 class Latencies:
-    """The latest times to first content of one endpoint, in seconds."""
+    """The latest times of one endpoint, in seconds: to first content, or to a whole plain answer."""
 
     __slots__ = ("_answered", "_fresh_until", "_samples", "_sorted")
 
@@ -54,8 +54,12 @@ class Latencies:
         An endpoint that was cut again and again may answer well today, so its cut attempts must not
         prove that it is too slow to be asked.
         """
+        return self.answered_within(0.5)
+
+    def answered_within(self, q: float) -> float | None:
+        """The time within which a share `q` of the answers came; `None` below 20 of them."""
         self._refresh()
-        return _at(self._answered, 0.5)
+        return _at(self._answered, q)
 
     def _refresh(self) -> None:
         if len(self._samples) < LEAST_SAMPLES:

@@ -23,7 +23,7 @@ from fallbackio.chain._latency import Latencies
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.chain._table import Again, Handling, Onward, handling
 from fallbackio.endpoint import Endpoint, Provider
-from fallbackio.errors import AttemptError, ConnectionFailed, Refused
+from fallbackio.errors import AttemptError, ConnectionFailed, RateLimited, Refused
 
 __all__ = ["Ask", "Leg", "Plan", "Route", "Wait"]
 
@@ -35,7 +35,8 @@ class Route:
     spec: Endpoint
     provider: Provider
     breaker: Breaker
-    latencies: Latencies = field(factory=Latencies)
+    latencies: Latencies = field(factory=Latencies)  # to the first content, of streams
+    durations: Latencies = field(factory=Latencies)  # of whole plain answers
 
 
 @define(eq=False)
@@ -46,6 +47,8 @@ class Leg:
     tries: int = 0  # requests sent to it in this call
     ready_at: float = math.inf  # once tried: when it may be asked again; infinite for never
     skipped: Refused | None = None  # set when its breaker refused it before its first try
+    throttled: bool = False  # it asked for less, and an open breaker will be waited for once
+    hopeless: bool = False  # it failed in a way that lasts until somebody acts
     barred: bool = False  # a failure elsewhere showed that it cannot help, or the time is too short
 
 
@@ -79,6 +82,7 @@ class Plan:
     newly_skipped: list[Leg] = field(factory=list)  # for the ledger; whoever reads it empties it
     _insisted: Leg | None = None  # RetryPolicy.same_first: repeat here before handing over
     _forced: bool = False  # panic happens once per call
+    _asked_back: list[float] = field(factory=list)  # instants at which endpoints asked to be tried again
     short_of_time: bool = False  # an endpoint was left out because it needs longer than is left
 
     @classmethod
@@ -111,6 +115,10 @@ class Plan:
     def failed(self, leg: Leg, error: AttemptError, now: float) -> bool:
         """Take note of a failed attempt; false if it ends the call, because it fails everywhere."""
         self.causes.append(error)
+        if error.retry_after_s is not None:
+            self._asked_back.append(now + error.retry_after_s)
+        leg.hopeless = error.needs_operator
+        leg.throttled = isinstance(error, RateLimited)
         row = handling(error)
         leg.ready_at = self._ready_at(leg, error, row, now)
         self._insisted = leg if leg.tries <= self.retry.same_first and leg.ready_at < math.inf else None
@@ -203,10 +211,19 @@ class Plan:
             ask = self._repeat(leg)
             if ask is not None:
                 return ask
-            # Its breaker opened meanwhile, or another call was sent away and it rests for longer.
-            breaker = leg.route.breaker
-            resting = breaker.phase == "closed" and breaker.retry_in_s > 0
-            leg.ready_at = now + breaker.retry_in_s if resting else math.inf
+            leg.ready_at = self._after_refusal(leg, now)
+
+    def _after_refusal(self, leg: Leg, now: float) -> float:
+        """When an endpoint that was to be asked again, and that its breaker refuses, may be."""
+        breaker = leg.route.breaker
+        if breaker.phase == "open":
+            # Throttled so often that it opened: once, its end is waited for, as a rest would be.
+            # After any other failure an open breaker means that it is not worth it.
+            if not leg.throttled:
+                return math.inf
+            leg.throttled = False
+        # Else it rests for longer, because another call was sent away, or is being probed by one.
+        return now + breaker.retry_in_s if breaker.retry_in_s > 0 else math.inf
 
     def _when(self, leg: Leg, now: float) -> float:
         """The instant from which `leg` may be asked (again); infinite for never."""
@@ -254,8 +271,12 @@ class Plan:
         leg.ready_at = math.inf
         return Ask(leg, permit, extra)
 
-    def retry_in_s(self) -> float | None:
-        """Seconds until some endpoint asked to be tried again, for a caller who gives up now."""
-        waits = [leg.route.breaker.retry_in_s for leg in self.legs if leg.route.breaker.retry_in_s > 0]
-        waits += [cause.retry_after_s for cause in self.causes if cause.retry_after_s is not None]
+    def retry_in_s(self, now: float) -> float | None:
+        """Seconds until some endpoint may be tried again, for a caller who gives up now."""
+        waits = [
+            leg.route.breaker.retry_in_s
+            for leg in self.legs
+            if leg.route.breaker.retry_in_s > 0 and not leg.hopeless
+        ]
+        waits += [at - now for at in self._asked_back if at > now]
         return min(waits, default=None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from fallbackio.errors import AttemptError
+from fallbackio.errors import AttemptError, Refused
 from fallbackio.events import AttemptEnded, BreakerMoved, Event, FailedOver
 
 __all__ = ["log_event"]
@@ -51,6 +51,10 @@ def _facts(error: AttemptError) -> str:
     facts = [error.summary]
     facts += [f"HTTP {error.status}"] if error.status is not None else []
     facts += [error.code] if error.code else []
+    if isinstance(error, Refused):
+        facts.append(error.message)  # our own words
+    elif error.__cause__ is not None and not isinstance(error.__cause__, AttemptError):
+        facts.append(type(error.__cause__).__name__)
     return ", ".join(facts)
 
 

@@ -653,3 +653,56 @@ async def test_a_history_may_hold_our_own_tool_calls() -> None:
     await chain_of(a).complete(history)
 
     assert a.received[0].messages[1]["tool_calls"] == [call.to_dict()]
+
+
+@virtual_time
+async def test_short_calls_still_learn_that_a_known_endpoint_fell_silent() -> None:
+    """A limit that an endpoint has nearly always kept is fair to it, however short the call."""
+    steps = [answers("a", after_s=0.2)] * 25 + [stalls()]
+    a, b = ScriptedEndpoint(*steps, name="a"), ScriptedEndpoint(answers("b"), name="b")
+    chain = chain_of(a, b)
+    for _ in range(50):
+        await chain.complete("hi", timeout=5)
+
+    assert a.requests == 25 + 5
+
+
+@virtual_time
+async def test_a_burst_of_429s_is_waited_out_behind_one_probe() -> None:
+    """When the rest is over one call probes, and those that may be repeated follow it."""
+    throttled = fails(RateLimited(status=429, retry_after_s=2))
+    a = ScriptedEndpoint(*[throttled] * 12, answers("ok", after_s=0.1), name="a")
+    chain = chain_of(a, max_retries=2)
+    ended: list[tuple[str, float]] = []
+
+    async def caller() -> None:
+        try:
+            said = (await chain.complete("hi")).text
+        except ChainExhausted:
+            said = "exhausted"
+        ended.append((said, anyio.current_time()))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(12):
+            group.start_soon(caller)
+
+    answered = [at for said, at in ended if said == "ok"]
+    denied = [at for said, at in ended if said != "ok"]
+    assert len(answered) >= 3
+    assert max(answered) < 7, "the breaker, which opened for its five seconds, closes behind the probe"
+    assert denied == [0.0] * len(denied), "who may not be repeated is told at once"
+
+
+@virtual_time
+async def test_when_to_come_back_is_seconds_from_now() -> None:
+    """retry_after_s counts from the end of the call, and a bad key is no reason to wait."""
+    a = ScriptedEndpoint(fails(ServerFault(status=500), after_s=2), name="a")
+    b = ScriptedEndpoint(fails(RateLimited(status=429, retry_after_s=100)), name="b")
+    with pytest.raises(ChainExhausted) as caught:
+        await chain_of(b, a, max_retries=0).complete("hi")
+    assert caught.value.retry_after_s == pytest.approx(98, abs=0.1)
+
+    c = ScriptedEndpoint(fails(AuthFailed(status=401)), name="c")
+    with pytest.raises(ChainExhausted) as caught:
+        await chain_of(c).complete("hi")
+    assert caught.value.retry_after_s is None
