@@ -81,13 +81,12 @@ class Reading:
 
     def _patience(self) -> tuple[float, Phase, float]:
         """The shortest timer: what it has left, its name and its length."""
-        timers: list[tuple[float, Phase, float]] = [
-            (self.left_s, "attempt", self._limit_s),
-            (self._idle_s - self._silent_s, "idle", self._idle_s),
-        ]
-        if self._rate is not None:
-            timers.append((self._rate.left_s, "rate", self._rate.over_s))
-        return min(timers, key=lambda timer: timer[0])
+        shortest: tuple[float, Phase, float] = (self.left_s, "attempt", self._limit_s)
+        if (quiet_s := self._idle_s - self._silent_s) < shortest[0]:
+            shortest = (quiet_s, "idle", self._idle_s)
+        if self._rate is not None and (slow_s := self._rate.left_s) < shortest[0]:
+            shortest = (slow_s, "rate", self._rate.over_s)
+        return shortest
 
 
 def check_calls(deltas: Sequence[Delta]) -> None:
