@@ -105,7 +105,7 @@ async def test_the_adaptive_delay_stays_in_its_bounds(seconds: list[float], dela
 async def test_cut_attempts_count_for_one_measure_only(
     measure: Callable[[Latencies], float | None], expected: float
 ) -> None:
-    """What was cut at its age moves the hedge's delay and never proves that an endpoint cannot answer in time."""
+    """What was cut at its age moves the hedge's delay, and does not prove an endpoint too slow to be asked."""
     latencies = fed(*[0.2] * 20)
     for _ in range(40):
         latencies.add(3.0, answered=False)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
+import aiohttp
 import anyio
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from anyio.abc import SocketAttribute, SocketStream
 from transport_kit import (
     DONE,
     EVENT,
     HELLO,
+    KEY,
     REQUEST,
     STREAMED,
     answer,
@@ -20,12 +22,12 @@ from transport_kit import (
     stream_head,
 )
 
+from fallbackio.dialects import DIALECTS
 from fallbackio.endpoint import Endpoint
-from fallbackio.errors import BadAnswer, ConnectionFailed
-from fallbackio.model import Request
+from fallbackio.errors import BadAnswer, ConnectionFailed, ServerFault
 from fallbackio.testing import virtual_time
-from fallbackio.transport import CallingProvider
-from fallbackio.transport._calling import CLOSE_GRACE_S
+from fallbackio.transport import HttpProvider
+from fallbackio.transport._failures import from_aiohttp
 from fallbackio.transport._http import MAX_ERROR_BYTES, TRAILER_S
 
 
@@ -64,7 +66,7 @@ async def test_a_refusals_endless_body_is_not_read_on() -> None:
     half = chunk(b"x" * (MAX_ERROR_BYTES // 2))
     steps = (stream_head(status=500), half, 0.1, half, 0.1, half, 0.1, half)
     async with serving(*steps) as server, session() as of:
-        with pytest.raises(Exception, match="500"):
+        with pytest.raises(ServerFault):
             await provider(server, of).complete(REQUEST)
 
         assert anyio.current_time() == pytest.approx(0.1, abs=0.01)
@@ -72,10 +74,29 @@ async def test_a_refusals_endless_body_is_not_read_on() -> None:
 
 @virtual_time
 async def test_our_own_tls_failure_is_local() -> None:
-    """What is no TLS at the other end of our https is not held against the endpoint."""
-    async with serving(b"HTTP/1.1 400 X\r\n\r\n", None) as server, session() as of:
-        server.url = server.url.replace("http:", "https:")
-        with pytest.raises(ConnectionFailed) as caught:
-            await provider(server, of).complete(REQUEST)
+    """Where our https finds no TLS at the other end, the set-up is at fault and not the endpoint."""
 
-        assert (caught.value.local, caught.value.sent) == (True, False)
+    async def no_tls(connection: SocketStream) -> None:
+        async with connection:
+            await connection.receive()
+            await connection.send(b"HTTP/1.1 400 plain HTTP only\r\n\r\n")
+
+    listeners = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listeners, anyio.create_task_group() as tasks, session() as of:
+        tasks.start_soon(listeners.serve, no_tls)
+        port = listeners.extra(SocketAttribute.local_port)  # noqa: S610 - not Django's
+        spec = Endpoint("model", base_url=f"https://127.0.0.1:{port}/v1", api_key=KEY)
+        with pytest.raises(ConnectionFailed) as caught:
+            await HttpProvider(spec, DIALECTS["openai"], of).complete(REQUEST)
+        tasks.cancel_scope.cancel()
+
+    assert (caught.value.local, caught.value.sent) == (True, False)
+
+
+def test_a_name_that_cannot_be_resolved_is_local() -> None:
+    """A failing name look-up is our network's fault and sent nothing."""
+    key = ConnectionKey("api.example", 443, True, True, None, None, None)
+    error = from_aiohttp(aiohttp.ClientConnectorDNSError(key, OSError("no such name")), 10)
+
+    assert isinstance(error, ConnectionFailed)
+    assert (error.local, error.sent) == (True, False)
