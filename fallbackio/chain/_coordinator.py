@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypeVar
 import anyio
 
 from fallbackio import clock
-from fallbackio.chain._attempt import TICK_S, Opened, ask, chars_in, give_up, open_stream
+from fallbackio.chain._attempt import TICK_S, Opened, ask, chars_in, close, give_up, open_stream
 from fallbackio.chain._background import Background
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._call import Call, Try
@@ -250,6 +250,7 @@ class Coordinator:
             return None
         if not await self._read_on(opened, math.inf):
             return None
+        await close(opened.upstream)  # where only the terminator was missing
         attempt.call.ttft_s = opened.attempt.started + (opened.attempt.ttft_s or 0.0) - attempt.call.started
         reply = assemble(opened.deltas)
         opened.attempt.won(reply.usage)

@@ -16,7 +16,7 @@ from typing import Self
 import attrs
 
 from fallbackio import clock
-from fallbackio.chain._attempt import Opened, close, give_up, has_ended
+from fallbackio.chain._attempt import Opened, close, give_up, has_ended, tokens_in
 from fallbackio.chain._call import Call, Try
 from fallbackio.chain._reading import Reading
 from fallbackio.chain._resume import Overlap, may_continue
@@ -84,6 +84,7 @@ class Stream:
         else:
             self._ready.clear()
             self._over = True
+            reading.attempt.cut(tokens_in(reading.deltas))
             call.left()
         await close(reading.upstream)
 

@@ -247,7 +247,8 @@ async def test_a_whole_answer_that_lacks_only_its_terminator_is_delivered() -> N
             assert (reply.text, reply.finish_reason) == ("all of it", "stop")
             assert anyio.current_time() == pytest.approx(3, abs=1e-3)
             assert ledger(reply.report.attempts) == [("a", "won", 0.0)]
-            assert b.stats.requests == 0
+            await anyio.sleep(0.05)
+            assert (a.stats.in_flight, b.stats.requests) == (0, 0)
 
 
 # Losers in the background.
@@ -267,19 +268,35 @@ async def test_no_more_than_eight_losers_are_drained() -> None:
             assert (slow.stats.in_flight, slow.stats.cancelled) == (MOST_DRAINS, 3)
 
 
+class Silent:
+    """An answer that never goes on, and that no closing of sockets would end."""
+
+    finished = False
+    closed_at: float | None = None
+
+    def take(self) -> list[Delta]:
+        return []
+
+    async def receive(self) -> list[Delta]:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        await anyio.sleep(0.1)
+        self.closed_at = anyio.current_time()
+
+
 @virtual_time
 async def test_closing_the_chain_ends_its_drains() -> None:
-    """When `aclose` returns no loser is being read any more."""
-    async with Simulator() as sim:
-        slow, quick = sim.add("slow", Behaviour(fault=Stall("content"))), sim.add("quick")
-        chain = chain_over(slow, quick, strategy=Hedge(delay=0.1, drain_losers=600))
-        await chain.complete("hi")
-        (drain,) = chain._background._tasks
-        under_way = not drain.done
+    """When `aclose` returns no loser is being read any more, and each has been cleaned up."""
+    chain = chain_of(ScriptedEndpoint(answers(), name="a"), strategy=Hedge(delay=1, drain_losers=600))
+    upstream = Silent()
+    assert chain._background.drain(chain._routes[0], upstream, 0.0)
+    await anyio.sleep(1)
 
-        await chain.aclose()
+    await chain.aclose()
 
-        assert (under_way, drain.done) == (True, True)
+    assert (upstream.closed_at, chain._background.under_way) == (1.1, 0)
 
 
 @virtual_time

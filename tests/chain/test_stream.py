@@ -143,6 +143,7 @@ async def test_leaving_early_ends_the_request() -> None:
 
     assert (a.running, a.cancelled) == (0, 1)
     assert chain._routes[0].breaker.in_flight == 0
+    assert stream.report.attempts[0].usage == fallbackio.Usage(completion_tokens=1)
     assert [event.outcome for event in sink.of(CallEnded)] == ["cancelled"]
     with pytest.raises(ConfigError):
         _ = stream.reply
