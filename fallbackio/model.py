@@ -8,7 +8,7 @@ progress.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from attrs import Factory, field, frozen
@@ -30,7 +30,6 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "Usage",
-    "assemble",
 ]
 
 Outcome = Literal["won", "failed", "cut", "skipped"]
@@ -555,64 +554,3 @@ def _plain(message: Mapping[str, Any]) -> Mapping[str, Any]:
         return message
     wire = [call.to_dict() if isinstance(call, ToolCall) else call for call in calls]
     return {**message, "tool_calls": wire}
-
-
-def assemble(deltas: Iterable[Delta], report: Report = NO_REPORT) -> Reply:
-    """The whole answer that `deltas` add up to.
-
-    Choices keep their indexes, tool calls are joined by theirs, the last usage counts.
-    """
-    given = list(deltas)
-    drafts: dict[int, _Draft] = {}
-    for delta in given:
-        draft = drafts.get(delta.index)
-        if draft is None:
-            draft = drafts[delta.index] = _Draft()
-        draft.add(delta)
-    return Reply(
-        id=next((delta.id for delta in given if delta.id), ""),
-        model=next((delta.model for delta in given if delta.model), ""),
-        choices=tuple([draft.choice(index) for index, draft in sorted(drafts.items())]),
-        usage=next((delta.usage for delta in reversed(given) if delta.usage), NO_USAGE),
-        created=next((delta.created for delta in given if delta.created), 0),
-        report=report,
-    )
-
-
-class _Draft:
-    """One choice while its pieces come in."""
-
-    def __init__(self) -> None:
-        self.text: list[str] = []
-        self.refusal: list[str] = []
-        self.reasoning: list[str] = []
-        self.calls: dict[int, list[ToolCallDelta]] = {}
-        self.finish_reason = "stop"
-
-    def add(self, delta: Delta) -> None:
-        if delta.text:
-            self.text.append(delta.text)
-        if delta.refusal:
-            self.refusal.append(delta.refusal)
-        if delta.reasoning:
-            self.reasoning.append(delta.reasoning)
-        for part in delta.tool_calls:
-            self.calls.setdefault(part.index, []).append(part)
-        self.finish_reason = delta.finish_reason or self.finish_reason
-
-    def choice(self, index: int) -> Choice:
-        calls = tuple(_join(parts) for _, parts in sorted(self.calls.items()))
-        message = Message(
-            content="".join(self.text) if self.text or not calls else None,
-            tool_calls=calls,
-            refusal="".join(self.refusal) or None,
-            reasoning="".join(self.reasoning) or None,
-        )
-        return Choice(message, self.finish_reason, index)
-
-
-def _join(parts: list[ToolCallDelta]) -> ToolCall:
-    call_id = next((part.id for part in parts if part.id), "")
-    name = next((part.name for part in parts if part.name), "")
-    arguments = "".join([part.arguments for part in parts])
-    return ToolCall(call_id, FunctionCall(name, arguments), parts[0].type)

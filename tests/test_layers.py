@@ -17,6 +17,7 @@ RANKS = {
     "clock": 0,
     "_tasks": 1,
     "model": 1,
+    "_draft": 2,
     "events": 2,
     "endpoint": 2,
     "dialects": 3,

@@ -25,7 +25,6 @@ __all__ = [
     "Opened",
     "ask",
     "close",
-    "has_ended",
     "give_up",
     "has_progress",
     "open_stream",
@@ -89,27 +88,28 @@ async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> 
                     scope.deadline = latest + TICK_S
             reached = True
     except BaseException as error:
-        await give_up(attempt, upstream, deltas, error)
+        await give_up(attempt, upstream, tokens_in(deltas), error)
         raise
     if upstream is None or not reached:
         stalled = TimedOut(phase=attempt.phase, limit_s=attempt.limit_s)
-        await give_up(attempt, upstream, deltas, stalled)
+        await give_up(attempt, upstream, tokens_in(deltas), stalled)
         raise stalled
     attempt.ttft_s = clock.now() - attempt.started
     attempt.leg.route.latencies.add(attempt.ttft_s)
     return Opened(attempt, upstream, deltas)
 
 
-async def give_up(
-    attempt: Try, upstream: Upstream | None, deltas: Sequence[Delta], error: BaseException
-) -> None:
-    """End the attempt and its request after `error`, which is a failure of its or a cancellation."""
+async def give_up(attempt: Try, upstream: Upstream | None, pieces: int, error: BaseException) -> None:
+    """End the attempt and its request after `error`, a failure of its or a cancellation.
+
+    `pieces` of content had come.
+    """
     if isinstance(error, TimedOut):
         attempt.timed_out(error)
     elif isinstance(error, AttemptError):
-        attempt.failed(error, tokens_in(deltas))
+        attempt.failed(error, pieces)
     else:  # cancelled, or a bug of ours: the permit goes back
-        attempt.cut(tokens_in(deltas))
+        attempt.cut(pieces)
         if upstream is not None and attempt.call.drains(attempt, upstream):
             return
     await close(upstream)
@@ -139,12 +139,6 @@ def has_progress(batch: Sequence[Delta]) -> bool:
 def tokens_in(deltas: Sequence[Delta]) -> int:
     """Pieces of content: what was certainly charged for, where no usage was said."""
     return sum(delta.is_content for delta in deltas)
-
-
-def has_ended(deltas: Sequence[Delta]) -> bool:
-    """Whether every choice has its finish reason."""
-    ended = {delta.index for delta in deltas if delta.finish_reason is not None}
-    return bool(ended) and ended == {delta.index for delta in deltas}
 
 
 def chars_in(deltas: Sequence[Delta]) -> int:

@@ -18,6 +18,7 @@ from typing import Any, Literal, Self, TypeVar
 import anyio
 
 from fallbackio import clock
+from fallbackio._draft import assemble
 from fallbackio.chain._attempt import TICK_S, Opened, ask, chars_in, close, give_up, open_stream
 from fallbackio.chain._background import Background
 from fallbackio.chain._budget import Budget
@@ -30,7 +31,7 @@ from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
 from fallbackio.chain._strategy import Hedge, Sequence, Strategy
 from fallbackio.chain._stream import Stream
 from fallbackio.errors import AttemptError, ConfigError, FallbackError
-from fallbackio.model import Message, Reply, Request, assemble
+from fallbackio.model import Message, Reply, Request
 from fallbackio.observe import Fanout
 
 __all__ = ["UNSET", "Coordinator", "Messages", "Unset"]
@@ -272,14 +273,17 @@ class Coordinator:
         try:
             while seen < chars and (batch := await reading.next_batch()):
                 seen += chars_in(batch)
+                opened.deltas += batch
         except AttemptError as error:
-            await give_up(attempt, opened.upstream, opened.deltas, error)
+            await give_up(attempt, opened.upstream, reading.tally.pieces, error)
             call.winner = None  # nothing was delivered: the question is open again
             call.failed(attempt, error)
             return False
         except BaseException as error:
-            await give_up(attempt, opened.upstream, opened.deltas, error)
+            await give_up(attempt, opened.upstream, reading.tally.pieces, error)
             raise
+        finally:
+            reading.done()
         return True
 
     async def _opened(self, attempt: Try) -> Opened | None:

@@ -8,11 +8,9 @@ text, and two models rarely agree on the next brace.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fallbackio.endpoint import Provider, Upstream
 from fallbackio.errors import InvalidRequest
-from fallbackio.model import Delta, Request
+from fallbackio.model import Request
 
 __all__ = ["Overlap", "may_continue", "open_continued"]
 
@@ -28,12 +26,9 @@ LEAST_OVERLAP = 8
 LONGEST_OVERLAP = 4000
 
 
-def may_continue(request: Request, deltas: Sequence[Delta]) -> bool:
-    """Whether the answer so far is plain text of a single choice, which another model can go on with."""
-    if request.params.get("response_format", {"type": "text"}) not in (None, {"type": "text"}):
-        return False
-    plain = all(not delta.tool_calls and not delta.refusal and delta.index == 0 for delta in deltas)
-    return plain and any(delta.text for delta in deltas)
+def may_continue(request: Request) -> bool:
+    """Whether the answer is free text, which another model can go on with."""
+    return request.params.get("response_format", {"type": "text"}) in (None, {"type": "text"})
 
 
 async def open_continued(provider: Provider, request: Request, partial: str) -> Upstream:

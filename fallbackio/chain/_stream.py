@@ -16,13 +16,14 @@ from typing import Self
 import attrs
 
 from fallbackio import clock
-from fallbackio.chain._attempt import Opened, close, give_up, has_ended, tokens_in
+from fallbackio._draft import Draft
+from fallbackio.chain._attempt import Opened, close, give_up
 from fallbackio.chain._call import Call, Try
 from fallbackio.chain._reading import Reading
 from fallbackio.chain._resume import Overlap, may_continue
 from fallbackio.chain._settings import OnBreak
 from fallbackio.errors import AttemptError, ConfigError, FallbackError, StreamBroken, TimedOut
-from fallbackio.model import Delta, Reply, Report, Restarted, assemble
+from fallbackio.model import Delta, Reply, Report, Restarted
 
 __all__ = ["Stream"]
 
@@ -57,7 +58,7 @@ class Stream:
         self._over = False
         self._reply: Reply | None = None
         self._ready: deque[Delta] = deque()  # arrived, not yet handed over
-        self._given: list[Delta] = []  # handed over; the reply and the partial text are made of them
+        self._given = Draft()  # handed over; the reply and the partial text are made of them
         self._overlap: Overlap | None = None  # at a seam, while it may still repeat what came before
 
     async def __aenter__(self) -> Self:
@@ -79,12 +80,13 @@ class Stream:
         call, reading = self._call, self._reading
         if call is None or reading is None or self._over:
             return
-        if not self._ready and has_ended(self._given):
+        reading.done()
+        if not self._ready and self._given.has_ended:
             self._finish(call, reading.attempt)  # all of it was read, only not past its end
         else:
             self._ready.clear()
             self._over = True
-            reading.attempt.cut(tokens_in(reading.deltas))
+            reading.attempt.cut(reading.tally.pieces)
             call.left()
         await close(reading.upstream)
 
@@ -97,7 +99,7 @@ class Stream:
         if not self._ready:
             raise StopAsyncIteration
         delta = self._ready.popleft()
-        self._given.append(delta)
+        self._given.add(delta)
         return delta
 
     @property
@@ -136,7 +138,7 @@ class Stream:
     @property
     def text(self) -> str:
         """The text of the first choice read so far."""
-        return "".join([delta.text for delta in self._given if delta.index == 0])
+        return self._given.text
 
     async def _refill(self) -> None:
         """Get more deltas, mend the answer if it breaks, or find that it has ended.
@@ -167,18 +169,19 @@ class Stream:
 
     def _finish(self, call: Call, attempt: Try) -> None:
         self._over = True
-        reply = assemble(self._given)
+        reply = self._given.reply()
         attempt.won(reply.usage)
         self._reply = call.answered(reply)
 
     async def _mend(self, call: Call, reading: Reading, error: AttemptError) -> Reading:
         """Another endpoint's answer to read on from; raises `StreamBroken` if there is none."""
         broken = reading.attempt
+        reading.done()
         if isinstance(error, TimedOut) and error.phase == "attempt":
             broken.cut()  # the call's time ran out while content flowed: nobody's fault
             await close(reading.upstream)
             raise self._broken(call, error) from error
-        await give_up(broken, reading.upstream, reading.deltas, error)
+        await give_up(broken, reading.upstream, reading.tally.pieces, error)
         how = self._remedy(call)
         if how == "raise" or not call.broke(broken, error, reading.left_s):
             raise self._broken(call, error) from error
@@ -199,13 +202,13 @@ class Stream:
 
     def _remedy(self, call: Call) -> OnBreak:
         for how in self._remedies:
-            if how != "continue" or may_continue(call.request, self._given):
+            if how != "continue" or (self._given.is_plain and may_continue(call.request)):
                 return how
         return "raise"
 
     def _take_over(self, opened: Opened, how: OnBreak, text: str) -> None:
         if how == "restart":
-            self._given.clear()
+            self._given = Draft()
             self._overlap = None
             self._ready.append(Restarted())
             self._ready.extend(opened.deltas)

@@ -9,10 +9,11 @@ from typing import Any
 import anyio
 
 from fallbackio import clock
+from fallbackio._draft import assemble
 from fallbackio.dialects import deltas_of
 from fallbackio.endpoint import Answerer, Upstream
 from fallbackio.errors import BadAnswer
-from fallbackio.model import Delta, Reply, Request, assemble
+from fallbackio.model import Delta, Reply, Request
 from fallbackio.transport._checks import as_reply
 from fallbackio.transport._failures import from_callers_code
 from fallbackio.transport._guard import guarded

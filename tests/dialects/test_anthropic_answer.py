@@ -12,9 +12,10 @@ from anthropic.lib.streaming._messages import accumulate_event
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS
 from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest, Overloaded, RateLimited, ServerFault
-from fallbackio.model import Delta, FunctionCall, Reply, ToolCall, ToolCallDelta, Usage, assemble
+from fallbackio.model import Delta, FunctionCall, Reply, ToolCall, ToolCallDelta, Usage
 
 CLIENT = DIALECTS["anthropic"].client
 WIRE = Path(__file__).parent.parent / "wire" / "anthropic"

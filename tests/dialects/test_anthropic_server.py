@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS, deltas_of
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest, Overloaded
@@ -22,7 +23,6 @@ from fallbackio.model import (
     ToolCall,
     ToolCallDelta,
     Usage,
-    assemble,
 )
 
 CLIENT = DIALECTS["anthropic"].client

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS
 from fallbackio.errors import BadAnswer
-from fallbackio.model import Message, Reply, assemble
+from fallbackio.model import Message, Reply
 
 sys.path.append(str(Path(__file__).parent.parent / "fuzz"))
 

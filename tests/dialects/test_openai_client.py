@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
+from fallbackio._draft import assemble
 from fallbackio.dialects import deltas_of
 from fallbackio.dialects._openai_client import OpenAIClient
 from fallbackio.endpoint import Endpoint
@@ -21,7 +22,7 @@ from fallbackio.errors import (
     RateLimited,
     ServerFault,
 )
-from fallbackio.model import Request, Usage, assemble
+from fallbackio.model import Request, Usage
 
 WIRE = Path(__file__).parent.parent / "wire" / "openai"
 CLIENT = OpenAIClient()

@@ -12,6 +12,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fallbackio._draft import assemble
 from fallbackio.dialects import deltas_of
 from fallbackio.dialects._dialect import Client, Server
 from fallbackio.dialects._openai_client import OpenAIClient
@@ -41,7 +42,6 @@ from fallbackio.model import (
     ToolCall,
     ToolCallDelta,
     Usage,
-    assemble,
 )
 
 # As their contracts, so that the type checker compares them.

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
+from fallbackio._draft import assemble
 from fallbackio.dialects._openai_stream import OpenAIReader
 from fallbackio.errors import (
     AttemptError,
@@ -24,7 +25,7 @@ from fallbackio.errors import (
     RateLimited,
     ServerFault,
 )
-from fallbackio.model import NO_USAGE, Delta, FunctionCall, ToolCall, Usage, assemble
+from fallbackio.model import NO_USAGE, Delta, FunctionCall, ToolCall, Usage
 
 WIRE = Path(__file__).parent.parent / "wire" / "openai"
 STEPS = [1, 2, 3, 7, 4096]

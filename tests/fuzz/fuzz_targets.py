@@ -16,10 +16,11 @@ from typing import Any
 from fuzz_mutation import SEEDS, Seed, pieces
 from multidict import CIMultiDict
 
+from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS, Dialect
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.errors import AttemptError, BadAnswer
-from fallbackio.model import Delta, Reply, assemble
+from fallbackio.model import Delta, Reply
 
 __all__ = [
     "Check",

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fallbackio._draft import assemble
 from fallbackio.errors import ConfigError, Overloaded, QuotaExhausted
-from fallbackio.model import FunctionCall, Request, ToolCall, assemble
+from fallbackio.model import FunctionCall, Request, ToolCall
 from fallbackio.simulator import (
     Behaviour,
     Capacity,

@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 from fallbackio import clock
+from fallbackio._draft import assemble
 from fallbackio.errors import AttemptError, ConfigError, ConnectionFailed, Overloaded, RateLimited
-from fallbackio.model import Delta, FunctionCall, Reply, Request, ToolCall, assemble
+from fallbackio.model import Delta, FunctionCall, Reply, Request, ToolCall
 from fallbackio.testing import ScriptedEndpoint, answers, breaks, fails, stalls, virtual_time
 
 REQUEST = Request.of("Hello", {})
