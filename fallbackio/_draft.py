@@ -7,6 +7,7 @@ their answer are what the garbage collector would walk through again and again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from fallbackio.model import (
     NO_REPORT,
@@ -93,13 +94,14 @@ class Draft:
 class _Choice:
     """One choice while its pieces come in."""
 
-    __slots__ = ("calls", "finish_reason", "reasoning", "refusal", "text")
+    __slots__ = ("calls", "extra", "finish_reason", "reasoning", "refusal", "text")
 
     def __init__(self) -> None:
         self.text: list[str] = []
         self.refusal: list[str] = []
         self.reasoning: list[str] = []
         self.calls: dict[int, list[ToolCallDelta]] = {}
+        self.extra: dict[str, Any] = {}
         self.finish_reason: str | None = None
 
     def add(self, delta: Delta) -> None:
@@ -111,6 +113,8 @@ class _Choice:
             self.reasoning.append(delta.reasoning)
         for part in delta.tool_calls:
             self.calls.setdefault(part.index, []).append(part)
+        if delta.extra:
+            self.extra |= delta.extra
         self.finish_reason = delta.finish_reason or self.finish_reason
 
     def choice(self, index: int) -> Choice:
@@ -120,6 +124,7 @@ class _Choice:
             tool_calls=calls,
             refusal="".join(self.refusal) or None,
             reasoning="".join(self.reasoning) or None,
+            extra=self.extra,
         )
         return Choice(message, self.finish_reason or "stop", index)
 

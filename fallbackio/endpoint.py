@@ -14,12 +14,22 @@ from urllib.parse import urlsplit
 from attrs import Attribute, field, frozen
 
 from fallbackio.errors import ConfigError
-from fallbackio.model import Delta, Message, Reply, Request
+from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Message, Reply, Request
 
-__all__ = ["Answerer", "Endpoint", "Provider", "Upstream"]
+__all__ = ["Answerer", "Endpoint", "Note", "Provider", "TokenSource", "Upstream", "unnoted"]
+
+# Is told what a request was changed in to suit an endpoint; the ledger keeps it.
+Note = Callable[[str], None]
+
+# Gives an access token; a plain function is called in a thread, because it may ask the network.
+TokenSource = Callable[[], "str | Awaitable[str]"]
 
 # What `Endpoint.calling` takes: an async function, or an async generator function.
 Answerer = Callable[[Request], Awaitable[Reply | Message | str] | AsyncIterator[Delta | str]]
+
+
+def unnoted(text: str) -> None:
+    """A `Note` for whoever does not want to know."""
 
 
 class Upstream(Protocol):
@@ -54,8 +64,9 @@ class Upstream(Protocol):
 class Provider(Protocol):
     """What the coordinator asks of an endpoint.
 
-    All three raise `AttemptError`s only.  A cancelled `complete` or `stream` has ended its request
-    by the time the cancellation leaves it.
+    All raise `AttemptError`s only.  `note` is told what the request was changed in for this
+    endpoint.  A cancelled `complete` or `stream` has ended its request by the time the cancellation
+    leaves it.
     """
 
     @property
@@ -71,12 +82,16 @@ class Provider(Protocol):
         """The request that makes the model go on after `partial`, or `None` if it knows no prefill."""
         ...
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, note: Note = unnoted) -> Reply:
         """Ask for a plain answer."""
         ...
 
-    async def stream(self, request: Request) -> Upstream:
+    async def stream(self, request: Request, note: Note = unnoted) -> Upstream:
         """Ask for a streamed answer; returns when the provider has accepted the request."""
+        ...
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Ask for embeddings."""
         ...
 
 
@@ -196,9 +211,13 @@ def _window(instance: object, attribute: Attribute[Any], value: object) -> None:
         raise ConfigError(f"context_window must be a positive number of tokens, not {value!r}")
 
 
-def _fn(instance: object, attribute: Attribute[Any], value: object) -> None:
+def _prose(instance: object, attribute: Attribute[Any], value: object) -> None:
+    _string(attribute.name, value)
+
+
+def _function(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not callable(value):
-        raise ConfigError(f"fn must be an async function, not {type(value).__name__}")
+        raise ConfigError(f"{attribute.name} must be a function, not {type(value).__name__}")
 
 
 def _one_of(*options: str) -> _Check:
@@ -232,8 +251,14 @@ class Endpoint:
         headers: HTTP headers to add.
         unsupported: What to do with a parameter that the dialect cannot express: `"error"` raises
             `InvalidRequest` before anything is sent, `"drop"` leaves it out with one warning.
-        context_window: The model's context in tokens, if known; a prompt that was too long for one
-            endpoint goes on only to larger ones.
+        context_window: The model's context in tokens; by default what is known of the model.  A prompt
+            that was too long for one endpoint goes on only to larger ones.
+        token: A function, plain or async, that gives a bearer token in place of a key, for example
+            azure-identity's `get_bearer_token_provider(…)`.  Asked again when a token was refused.
+        system_prefix: A system message put before the conversation at this endpoint only.
+        adapt: A function of the `Request` that returns the one to send to this endpoint instead.
+        embedding_model: The embedding model's own name where `model` is only a deployment's; endpoints
+            of one chain must agree on it for `chain.embed`.
 
     Raises:
         ConfigError: For a setting out of its range.
@@ -255,7 +280,36 @@ class Endpoint:
         default="error", kw_only=True, validator=_one_of("error", "drop")
     )
     context_window: int | None = field(default=None, kw_only=True, validator=_window)
-    fn: Answerer | None = field(default=None, kw_only=True, repr=False, validator=_fn)
+    token: TokenSource | None = field(default=None, kw_only=True, repr=False, validator=_function)
+    system_prefix: str = field(default="", kw_only=True, repr=False, validator=_prose)
+    adapt: Callable[[Request], Request] | None = field(
+        default=None, kw_only=True, repr=False, validator=_function
+    )
+    embedding_model: str = field(default="", kw_only=True, validator=_label)
+    fn: Answerer | None = field(default=None, kw_only=True, repr=False, validator=_function)
+
+    def adapted(self, request: Request, note: Note = unnoted) -> Request:
+        """`request` with this endpoint's `system_prefix` and `adapt` applied.
+
+        Raises:
+            ConfigError: `adapt` gave no `Request`.
+
+        Example:
+            >>> Endpoint("m", system_prefix="Be brief.").adapted(Request.of("Hi", {})).messages[0]
+            {'role': 'system', 'content': 'Be brief.'}
+        """
+        if self.system_prefix:
+            prefix = {"role": "system", "content": self.system_prefix}
+            request = request.with_messages((prefix, *request.messages))
+            note("system_prefix added")
+        if self.adapt is not None:
+            given: object = self.adapt(request)
+            if not isinstance(given, Request):
+                raise ConfigError(f"adapt of {self.name} must return a Request, not {type(given).__name__}")
+            if given is not request:
+                note("changed by adapt")
+            request = given
+        return request
 
     @classmethod
     def calling(

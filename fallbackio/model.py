@@ -9,6 +9,7 @@ progress.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from attrs import Factory, field, frozen
@@ -20,6 +21,8 @@ __all__ = [
     "NO_USAGE",
     "Choice",
     "Delta",
+    "EmbeddingRequest",
+    "Embeddings",
     "FunctionCall",
     "Message",
     "Outcome",
@@ -36,6 +39,8 @@ Outcome = Literal["won", "failed", "cut", "skipped"]
 
 # A tuple, because a set raises for a role that cannot be hashed.
 ROLES = ("user", "assistant", "system", "tool", "developer", "function")
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})  # shared by all deltas, of which there are many
 
 # Names of OpenAI's clients that are no parameters of a chat completion, with what to use here.
 _NOT_PARAMETERS = {
@@ -212,6 +217,8 @@ class Attempt:
         duration_s: Seconds from the attempt's start to its end.
         usage: Tokens it reported; for one that was cut or broke, the pieces of content it had given.
         forced: It was sent although the endpoint's breaker is open, because nothing else was left.
+        notes: What the request was changed in to suit the endpoint, for example
+            `"tool call ids rewritten"`.
 
     Example:
         >>> [(a.endpoint, a.outcome) for a in reply.report.attempts]
@@ -229,6 +236,7 @@ class Attempt:
     duration_s: float = 0.0
     usage: Usage | None = None
     forced: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -402,6 +410,7 @@ class Delta:
         refusal: A piece of the model's own refusal.
         index: Which choice it belongs to.
         seam: It is the first piece that another endpoint gave, going on after a break.
+        extra: What else the provider said (citations, signatures); joins the message's `extra`.
         id, model, created: As in `Reply`; empty where the provider did not repeat them.
 
     Example:
@@ -420,6 +429,7 @@ class Delta:
     model: str = ""
     created: int = 0
     seam: bool = False
+    extra: Mapping[str, Any] = field(default=_NOTHING, repr=False)
 
     @property
     def is_content(self) -> bool:
@@ -442,6 +452,8 @@ class Delta:
             delta["refusal"] = self.refusal
         if self.reasoning:
             delta["reasoning_content"] = self.reasoning
+        if self.extra:
+            delta |= self.extra
         usage_only = self.usage is not None and not delta and self.finish_reason is None
         choice = {"index": self.index, "delta": delta, "finish_reason": self.finish_reason}
         return {
@@ -464,6 +476,66 @@ class Restarted(Delta):
         >>> async for delta in stream:
         ...     text = "" if isinstance(delta, fallbackio.Restarted) else text + delta.text
     """
+
+
+@frozen(kw_only=True)
+class EmbeddingRequest:
+    """Texts to be turned into vectors, before it is known by whom.
+
+    Attributes:
+        inputs: The texts.
+        params: OpenAI's parameters by their names, for example `dimensions`.
+        model: Empty on the client side; what a server side read from the wire.
+
+    Example:
+        >>> EmbeddingRequest.of("Hello", {"dimensions": 256}).inputs
+        ('Hello',)
+    """
+
+    inputs: tuple[str, ...] = field(repr=False)
+    params: Mapping[str, Any] = field(factory=dict, repr=False)
+    model: str = ""
+
+    @classmethod
+    def of(cls, inputs: str | Sequence[str], params: Mapping[str, Any]) -> EmbeddingRequest:
+        """A request from what a user passes.
+
+        Raises:
+            InvalidRequest: For anything but a text or a list of texts, an empty list or an empty text.
+        """
+        texts: object = (inputs,) if isinstance(inputs, str) else inputs
+        if not isinstance(texts, list | tuple) or not texts:
+            raise InvalidRequest("inputs must be a text or a list of at least one text")
+        for position, text in enumerate(texts):
+            if not isinstance(text, str) or not text:
+                raise InvalidRequest(f"inputs[{position}] must be a non-empty text")
+        if "model" in params:
+            raise InvalidRequest(
+                "model= is not a parameter here: the endpoints of the chain name their models"
+            )
+        return cls(inputs=tuple(texts), params=params)
+
+
+@frozen(kw_only=True)
+class Embeddings:
+    """Vectors, one for each input and in their order.
+
+    Attributes:
+        vectors: Lists of as many floats as the model has dimensions.
+        model: The model that made them, as the provider names it.
+        usage: Tokens of the inputs.
+        report: How the call went.
+
+    Example:
+        >>> embeddings = await chain.embed(["Hello", "World"])
+        >>> len(embeddings.vectors), len(embeddings.vectors[0])
+        (2, 1536)
+    """
+
+    vectors: tuple[tuple[float, ...], ...] = field(repr=False)
+    model: str = ""
+    usage: Usage = NO_USAGE
+    report: Report = NO_REPORT
 
 
 @frozen(kw_only=True)

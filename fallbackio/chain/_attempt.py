@@ -43,7 +43,7 @@ async def ask(attempt: Try, request: Request) -> Reply:
         # Cancelled by the attempt's own timer or by the caller's scopes.  The provider ends its
         # request before the cancellation leaves it.
         with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S):
-            reply = await attempt.leg.route.provider.complete(request)
+            reply = await attempt.leg.route.provider.complete(request, attempt.note)
     except AttemptError as error:
         raise attempt.failed(error)  # noqa: B904 - it is the same error, with its place filled in
     except BaseException:  # cancelled, or a bug of ours: the permit goes back
@@ -74,7 +74,7 @@ async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> 
     try:
         # Cancelled by the attempt's own timer, by the caller's scopes, or by an attempt that won.
         with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S) as scope:
-            upstream = await attempt.call.ask(attempt.leg.route.provider)
+            upstream = await attempt.call.ask(attempt.leg.route.provider, attempt.note)
             attempt.alive = True
             if alive is not None:
                 alive()

@@ -18,7 +18,7 @@ from fallbackio.chain._resume import open_continued
 from fallbackio.chain._settings import Limits, OnBreak
 from fallbackio.chain._strategy import Strategy
 from fallbackio.chain._table import handling
-from fallbackio.endpoint import Provider, Upstream
+from fallbackio.endpoint import Note, Provider, Upstream
 from fallbackio.errors import (
     AttemptError,
     ChainExhausted,
@@ -55,6 +55,7 @@ class Try:
 
     __slots__ = (
         "_extra",
+        "_notes",
         "_permit",
         "alive",
         "attempt",
@@ -74,6 +75,7 @@ class Try:
         self.leg = ask.leg
         self.forced = ask.permit.forced
         self.started = now
+        self._notes: list[str] = []
         self.whole_s = call.allowance(now, ask.leg.route.latencies)
         # The first timer's length and name.
         self.limit_s: float = self.whole_s
@@ -173,6 +175,11 @@ class Try:
         self.attempt = self._entry(outcome, error, status)
         self.call.ended(self.attempt)
 
+    def note(self, text: str) -> None:
+        """Something was changed in the request to suit the endpoint."""
+        if text not in self._notes:
+            self._notes.append(text)
+
     def _entry(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> Attempt:
         spec = self.leg.route.spec
         return Attempt(
@@ -187,6 +194,7 @@ class Try:
             duration_s=clock.now() - self.started,
             usage=self.usage,
             forced=self.forced,
+            notes=tuple(self._notes),
         )
 
 
@@ -305,11 +313,11 @@ class Call:
         # A millionth of slack: the share is a quotient, and rounding is no reason to be lenient.
         return limit_s >= min(configured, default=0.0) * (1 - 1e-6)
 
-    async def ask(self, provider: Provider) -> Upstream:
+    async def ask(self, provider: Provider, note: Note) -> Upstream:
         """A streamed answer to the request, or to what is left of it."""
         if self.continuing:
-            return await open_continued(provider, self.request, self.continuing)
-        return await provider.stream(self.request)
+            return await open_continued(provider, self.request, self.continuing, note)
+        return await provider.stream(self.request, note)
 
     def broke(self, attempt: Try, error: AttemptError, left_s: float) -> bool:
         """Its answer broke after a part was delivered; false if nothing else may be tried.

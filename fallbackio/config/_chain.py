@@ -27,7 +27,7 @@ from fallbackio.endpoint import Endpoint, Provider
 from fallbackio.errors import ConfigError
 from fallbackio.events import EventSink
 from fallbackio.observe import Fanout, log_event
-from fallbackio.transport import CallingProvider, HttpProvider, Session
+from fallbackio.transport import CallingProvider, HttpProvider, Session, credentials_for
 
 __all__ = ["Chain"]
 
@@ -154,8 +154,10 @@ def _route(
 
 def _provider(endpoint: Endpoint, session: Session) -> Provider:
     if endpoint.fn is not None:
-        return CallingProvider(endpoint.fn)
-    return HttpProvider(endpoint, DIALECTS[endpoint.dialect or "openai"], session)
+        return CallingProvider(endpoint)
+    dialect = DIALECTS[endpoint.dialect or "openai"]
+    credentials = credentials_for(endpoint, dialect.client.credentials(endpoint))
+    return HttpProvider(endpoint, dialect, session, credentials)
 
 
 def _is(name: str, value: object, kind: type | UnionType, what: str) -> None:

@@ -6,14 +6,17 @@ which one where.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from fallbackio.dialects._anthropic_client import AnthropicClient
-from fallbackio.dialects._anthropic_server import AnthropicServer
-from fallbackio.dialects._dialect import Client, Dialect, Server, StreamReader, StreamWriter
-from fallbackio.dialects._openai_client import OpenAIClient
-from fallbackio.dialects._openai_server import OpenAIServer
+from fallbackio.dialects._dialect import (
+    Client,
+    CredentialKind,
+    Dialect,
+    EmbeddingCodec,
+    Route,
+    Server,
+    StreamReader,
+    StreamWriter,
+)
+from fallbackio.dialects._registry import DIALECTS
 from fallbackio.dialects._shared import deltas_of
 from fallbackio.dialects._vendors import VENDORS, Vendor
 
@@ -21,18 +24,13 @@ __all__ = [
     "DIALECTS",
     "VENDORS",
     "Client",
+    "CredentialKind",
     "Dialect",
+    "EmbeddingCodec",
+    "Route",
     "Server",
     "StreamReader",
     "StreamWriter",
     "Vendor",
     "deltas_of",
 ]
-
-_FORMATS = (
-    Dialect("openai", "/v1/chat/completions", OpenAIClient(), OpenAIServer()),
-    Dialect("anthropic", "/v1/messages", AnthropicClient(), AnthropicServer()),
-)
-
-DIALECTS: Mapping[str, Dialect] = MappingProxyType({dialect.name: dialect for dialect in _FORMATS})
-"""Every wire format by its name."""

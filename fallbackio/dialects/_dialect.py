@@ -9,15 +9,26 @@ bound their own buffers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from attrs import frozen
 
-from fallbackio.endpoint import Endpoint
+from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError
-from fallbackio.model import Delta, Reply, Request
+from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
 
-__all__ = ["Client", "Dialect", "Server", "StreamReader", "StreamWriter"]
+__all__ = [
+    "Client",
+    "CredentialKind",
+    "Dialect",
+    "EmbeddingCodec",
+    "Route",
+    "Server",
+    "StreamReader",
+    "StreamWriter",
+]
+
+CredentialKind = Literal["static", "google", "aws"]
 
 
 class StreamReader(Protocol):
@@ -45,8 +56,12 @@ class StreamReader(Protocol):
 class Client(Protocol):
     """The client side of a dialect."""
 
-    def url(self, endpoint: Endpoint) -> str:
-        """Where requests of `endpoint` go; its `base_url` is set."""
+    def url(self, endpoint: Endpoint, *, stream: bool = False) -> str:
+        """Where requests of `endpoint` go, percent-encoded as it is sent; its `base_url` is set."""
+        ...
+
+    def credentials(self, endpoint: Endpoint) -> CredentialKind:
+        """Who vouches for its requests: `"static"` headers, or an account that signs each one."""
         ...
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
@@ -69,8 +84,11 @@ class Client(Protocol):
         """
         ...
 
-    def encode(self, request: Request, endpoint: Endpoint) -> bytes:
-        """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""
+    def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
+        """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON.
+
+        `note` is told, in a few words without any content, what of the conversation was changed.
+        """
         ...
 
     def prefilled(self, request: Request, endpoint: Endpoint, partial: str) -> Request | None:
@@ -124,8 +142,16 @@ class StreamWriter(Protocol):
 class Server(Protocol):
     """The server side of a dialect."""
 
-    def read(self, body: bytes) -> Request:
-        """The request in OpenAI's terms, with `model` and `stream`; raises `InvalidRequest`."""
+    @property
+    def stream_type(self) -> str:
+        """The content type of a streamed answer."""
+        ...
+
+    def read(self, body: bytes, model: str = "", stream: bool = False) -> Request:
+        """The request in OpenAI's terms, with `model` and `stream`; raises `InvalidRequest`.
+
+        `model` and `stream` are what the path said, where it is the path that says them.
+        """
         ...
 
     def write(self, reply: Reply, request: Request) -> bytes:
@@ -141,14 +167,58 @@ class Server(Protocol):
         ...
 
 
+class EmbeddingCodec(Protocol):
+    """Embeddings in a dialect, both ends of the wire; headers and errors are the client's."""
+
+    def url(self, endpoint: Endpoint) -> str:
+        """Where requests of `endpoint` go."""
+        ...
+
+    def encode(self, request: EmbeddingRequest, endpoint: Endpoint) -> bytes:
+        """The body; raises `InvalidRequest` for what cannot be expressed."""
+        ...
+
+    def decode(self, body: bytes) -> Embeddings:
+        """The vectors in the order of the inputs; raises the `AttemptError` that garbage stands for."""
+        ...
+
+    def read(self, body: bytes, model: str = "") -> EmbeddingRequest:
+        """The request on the server side; raises `InvalidRequest`."""
+        ...
+
+    def write(self, embeddings: Embeddings, request: EmbeddingRequest) -> bytes:
+        """The answer on the server side."""
+        ...
+
+
+@frozen
+class Route:
+    """A path at which a dialect's server side listens.
+
+    Attributes:
+        path: Below the server's root; `{model}` stands for one segment, percent-decoded, and any other
+            `{name}` for one that is not looked at.
+        stream: What is posted there is answered by a stream, where the body does not say so itself.
+        embeds: It takes embedding requests.
+
+    Example:
+        >>> Route("/v1beta/models/{model}:streamGenerateContent", stream=True)
+    """
+
+    path: str
+    stream: bool = False
+    embeds: bool = False
+
+
 @frozen
 class Dialect:
     """A wire format: a name for its two codecs.
 
     Attributes:
         name: What `Endpoint(dialect=…)` calls it.
-        path: Where its server side listens below the server's root, for example `"/v1/messages"`; a
-            client's `base_url` may hold the `/v1` already.
+        routes: Where its server side listens.
+        base: What a client's `base_url` holds below the server's root, for example `"/v1"`.
+        embedding: Its embeddings, if it has them.
 
     Example:
         >>> DIALECTS["anthropic"].client.url(endpoint)
@@ -156,6 +226,8 @@ class Dialect:
     """
 
     name: str
-    path: str
+    routes: tuple[Route, ...]
     client: Client
     server: Server
+    base: str = ""
+    embedding: EmbeddingCodec | None = None

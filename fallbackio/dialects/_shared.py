@@ -72,6 +72,7 @@ def deltas_of(reply: Reply) -> list[Delta]:
             finish_reason=choice.finish_reason,
             reasoning=choice.message.reasoning or "",
             refusal=choice.message.refusal or "",
+            extra=choice.message.extra,
             index=choice.index,
             id=reply.id,
             model=reply.model,

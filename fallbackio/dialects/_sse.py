@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from fallbackio.errors import BadAnswer
 
-__all__ = ["SSEDecoder", "encode"]
+__all__ = ["EVENT_STREAM", "SSEDecoder", "encode"]
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 # Above any event a provider sends (whole tool calls, images), and far below what would hurt a
 # process that reads a hundred answers at once.

@@ -11,15 +11,17 @@ from aiohttp import web
 from attrs import Factory, define
 
 from fallbackio import clock
-from fallbackio.dialects import DIALECTS, Dialect
-from fallbackio.endpoint import Endpoint
+from fallbackio.dialects import DIALECTS, Dialect, Server
 from fallbackio.errors import AttemptError, ConfigError, ContextTooLong
+from fallbackio.model import Request
 from fallbackio.simulator._answers import compose
 from fallbackio.simulator._behaviour import Behaviour
 from fallbackio.simulator._checks import nearest
+from fallbackio.simulator._embedding import Embedder
 from fallbackio.simulator._exchange import Exchange, failure, whole
 from fallbackio.simulator._player import Player
 from fallbackio.simulator._ports import Port
+from fallbackio.simulator._routes import Target
 from fallbackio.simulator._steps import Plan
 from fallbackio.simulator.faults import Refused, follow
 
@@ -131,11 +133,7 @@ class SimulatedEndpoint:
         """
         if dialect not in DIALECTS:
             raise nearest("dialect", dialect, DIALECTS)
-        known = DIALECTS[dialect]
-        for base_url in (self._root, self._root + "/v1"):
-            if known.client.url(Endpoint("any", base_url=base_url)) == self._root + known.path:
-                return base_url
-        raise ConfigError(f"no base URL leads a client of {dialect!r} to {known.path}")
+        return self._root + DIALECTS[dialect].base
 
     def behave(self, behaviour: Behaviour) -> None:
         """Behave so from the next request on; requests under way go on as they began.
@@ -170,14 +168,14 @@ class SimulatedEndpoint:
         self.behave(self._first)
         self.stats.clear()
 
-    async def answer(self, http: web.BaseRequest, dialect: Dialect) -> web.StreamResponse:
+    async def answer(self, http: web.BaseRequest, target: Target) -> web.StreamResponse:
         """Do with one request what the behaviour says."""
         self.stats.arrived()
         at_end: list[Callable[[], object]] = []
         player = Player(http, at_end, self.stats.began)
         how: Literal["completed", "cancelled"] = "cancelled"
         try:
-            response = await player.play(await self._plan(http, dialect, at_end))
+            response = await player.play(await self._plan(http, target, at_end))
             how = "completed"
             return response
         except Exception as error:
@@ -192,14 +190,13 @@ class SimulatedEndpoint:
             for do in at_end:
                 do()
 
-    async def _plan(
-        self, http: web.BaseRequest, dialect: Dialect, at_end: list[Callable[[], object]]
-    ) -> Plan:
+    async def _plan(self, http: web.BaseRequest, target: Target, at_end: list[Callable[[], object]]) -> Plan:
+        dialect = target.dialect
         self._serial += 1
         serial = f"{self.name}_{self._serial}"
         try:
             body = await http.read()
-            request = dialect.server.read(body)
+            request, server = _asked(target, body)
         except web.HTTPRequestEntityTooLarge:
             return _refusal(dialect, ContextTooLong("the body is too large", status=413), serial)
         except AttemptError as error:
@@ -208,7 +205,7 @@ class SimulatedEndpoint:
         number, self._number = self._number, self._number + 1
         exchange = Exchange(
             request=request,
-            server=dialect.server,
+            server=server,
             answer=compose(self._script, request, answer_id=serial, prompt_tokens=len(body) // 4),
             latency_s=self.behaviour.latency.draw(self._lots),
             pace_s=self.behaviour.pace_s,
@@ -223,6 +220,16 @@ class SimulatedEndpoint:
 
     def _slots_of(self, number: int) -> anyio.Semaphore:
         return self._slots.setdefault(number, anyio.Semaphore(number))
+
+
+def _asked(target: Target, body: bytes) -> tuple[Request, Server]:
+    """What is asked and who answers; raises `InvalidRequest`."""
+    dialect = target.dialect
+    if not target.route.embeds:
+        return dialect.server.read(body, target.model, target.route.stream), dialect.server
+    assert dialect.embedding is not None  # noqa: S101 - it has a route for them
+    wanted = dialect.embedding.read(body, target.model)
+    return Request(messages=(), model=wanted.model), Embedder(dialect.server, dialect.embedding, wanted)
 
 
 def _refusal(dialect: Dialect, error: AttemptError, serial: str) -> Plan:

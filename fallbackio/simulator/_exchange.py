@@ -21,7 +21,6 @@ from fallbackio.simulator._steps import End, Head, Plan, Send, Step, Wait
 __all__ = ["Exchange", "failure", "whole"]
 
 _JSON = "application/json"
-_STREAM_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 
 
 @define(eq=False)
@@ -94,7 +93,8 @@ class Exchange:
 
     def opening(self) -> Plan:
         """Status, headers and what opens a stream; shows nothing yet."""
-        return Head(200, _STREAM_HEADERS), Send(self.writer.start())
+        headers = {"content-type": self.server.stream_type, "cache-control": "no-cache"}
+        return Head(200, headers), Send(self.writer.start())
 
     def whole(
         self,

@@ -1,7 +1,7 @@
 """The simulator: one HTTP server, any number of fake providers.
 
-`/{endpoint}/v1/chat/completions` and `/{endpoint}/v1/messages` are answered in their dialects, with or
-without the `/v1`; `/_sim/…` is the control.  Keys are not looked at.  The odd rule: a request for an
+`/{endpoint}/v1/chat/completions`, `/{endpoint}/v1/messages` and the paths of the other dialects are
+answered as these do; `/_sim/…` is the control.  Keys are not looked at.  The odd rule: a request for an
 endpoint that nobody has added makes a healthy one.
 """
 
@@ -21,12 +21,12 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from fallbackio.dialects import DIALECTS, Dialect
 from fallbackio.errors import ConfigError
 from fallbackio.simulator import _control
 from fallbackio.simulator._behaviour import Behaviour
 from fallbackio.simulator._endpoint import SimulatedEndpoint
 from fallbackio.simulator._ports import Port
+from fallbackio.simulator._routes import PATHS, target_of
 
 __all__ = ["Simulator", "serve"]
 
@@ -175,27 +175,19 @@ class Simulator:
         name, _, rest = http.path[1:].partition("/")
         if name == "_sim":
             return await _control.answer(self, http, rest)
-        dialect = _ROUTES.get(rest)
-        if dialect is None or http.method != "POST":
-            return _control.failure(404, f"POST to /ENDPOINT/{' or /ENDPOINT/'.join(_ROUTES)}")
+        target = target_of(http.rel_url.raw_path[1:].partition("/")[2])
+        if target is None or http.method != "POST":
+            return _control.failure(404, f"POST to /ENDPOINT{' or /ENDPOINT'.join(PATHS)}")
         try:
             endpoint = self._endpoints.get(name) or self._made_for_a_request(name)
         except ConfigError as error:
             return _control.failure(404, str(error))
-        return await endpoint.answer(http, dialect)
+        return await endpoint.answer(http, target)
 
     def _made_for_a_request(self, name: str) -> SimulatedEndpoint:
         if len(self._endpoints) >= _MOST_ENDPOINTS:
             raise ConfigError(f"there is no endpoint {name!r}, and there are too many to make one")
         return self.add(name)
-
-
-def _routes() -> dict[str, Dialect]:
-    paths = {dialect.path.lstrip("/"): dialect for dialect in DIALECTS.values()}
-    return {**{path.removeprefix("v1/"): dialect for path, dialect in paths.items()}, **paths}
-
-
-_ROUTES: Mapping[str, Dialect] = MappingProxyType(_routes())
 
 
 def _request(

@@ -11,9 +11,9 @@ import anyio
 from fallbackio import clock
 from fallbackio._draft import assemble
 from fallbackio.dialects import deltas_of
-from fallbackio.endpoint import Answerer, Upstream
-from fallbackio.errors import BadAnswer
-from fallbackio.model import Delta, Reply, Request
+from fallbackio.endpoint import Endpoint, Note, Upstream, unnoted
+from fallbackio.errors import BadAnswer, InvalidRequest
+from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
 from fallbackio.transport._checks import as_reply
 from fallbackio.transport._failures import from_callers_code
 from fallbackio.transport._guard import guarded
@@ -32,8 +32,10 @@ class CallingProvider:
 
     success_status: int | None = None
 
-    def __init__(self, fn: Answerer) -> None:
-        self._fn = fn
+    def __init__(self, endpoint: Endpoint) -> None:
+        assert endpoint.fn is not None  # noqa: S101 - `Endpoint.calling` has set it
+        self._spec = endpoint
+        self._fn = endpoint.fn
         self._told = False  # whether a failed clean-up was warned about
 
     def check(self, request: Request) -> None:
@@ -43,8 +45,8 @@ class CallingProvider:
         """None: whether the function's model takes a prefill is not known here."""
         return None
 
-    async def complete(self, request: Request) -> Reply:
-        answer = self._called(request)
+    async def complete(self, request: Request, note: Note = unnoted) -> Reply:
+        answer = self._called(self._spec.adapted(request, note))
         if not inspect.isasyncgen(answer):
             return await self._reply(answer)
         upstream = self._pieces(answer)
@@ -59,11 +61,15 @@ class CallingProvider:
             raise
         return assemble(deltas)
 
-    async def stream(self, request: Request) -> Upstream:
-        answer = self._called(request)
+    async def stream(self, request: Request, note: Note = unnoted) -> Upstream:
+        answer = self._called(self._spec.adapted(request, note))
         if inspect.isasyncgen(answer):
             return self._pieces(answer)
         return Whole(deltas_of(await self._reply(answer)))
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Refused: the function answers questions."""
+        raise InvalidRequest("a function of yours cannot embed; use Endpoint(model, …)", everywhere=False)
 
     def _called(self, request: Request) -> Any:
         try:

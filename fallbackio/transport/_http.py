@@ -18,12 +18,15 @@ from typing import TypeVar
 
 import aiohttp
 import anyio
+from attrs import field, frozen
+from yarl import URL
 
 from fallbackio import clock
 from fallbackio.dialects import Dialect, StreamReader, deltas_of
-from fallbackio.endpoint import Endpoint, Upstream
-from fallbackio.errors import AttemptError, BadAnswer, ConfigError, ConnectionFailed
-from fallbackio.model import Delta, Reply, Request
+from fallbackio.endpoint import Endpoint, Note, Upstream, unnoted
+from fallbackio.errors import AttemptError, BadAnswer, ConfigError, ConnectionFailed, InvalidRequest
+from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
+from fallbackio.transport._credentials import Credentials
 from fallbackio.transport._failures import FOREIGN, from_aiohttp
 from fallbackio.transport._redact import redact, secrets_of
 from fallbackio.transport._whole import Whole
@@ -94,16 +97,32 @@ class Session:
             await http.close()
 
 
+@frozen
+class _Said:
+    """A request as it goes out, and what of it an error must not quote."""
+
+    url: URL
+    body: bytes = field(repr=False)
+    asked: Request = field(repr=False)
+
+
 class HttpProvider:
     """One endpoint, asked over HTTP in its dialect."""
 
     success_status: int | None = 200
 
-    def __init__(self, endpoint: Endpoint, dialect: Dialect, session: Session) -> None:
+    def __init__(
+        self, endpoint: Endpoint, dialect: Dialect, session: Session, credentials: Credentials | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._client = dialect.client
+        self._embedding = dialect.embedding
         self._session = session
-        self._url = self._client.url(endpoint)
+        self._credentials = credentials
+        # As the dialect wrote them: a quoted slash in a model's name must stay quoted.
+        self._urls = {
+            stream: URL(self._client.url(endpoint, stream=stream), encoded=True) for stream in (False, True)
+        }
         self._headers = self._client.headers(endpoint)
         self._secrets = secrets_of(endpoint)
         self._told: set[str] = set()  # dropped parameters that were warned about
@@ -114,11 +133,35 @@ class HttpProvider:
     def prefilled(self, request: Request, partial: str) -> Request | None:
         return self._client.prefilled(request, self._endpoint, partial)
 
-    async def complete(self, request: Request) -> Reply:
-        return await self._accepted(request, self._reply)
+    async def complete(self, request: Request, note: Note = unnoted) -> Reply:
+        return await self._accepted(self._said(request, note), self._reply)
 
-    async def stream(self, request: Request) -> Upstream:
-        return await self._accepted(request, partial(self._upstream, request))
+    async def stream(self, request: Request, note: Note = unnoted) -> Upstream:
+        said = self._said(request, note)
+        return await self._accepted(said, partial(self._upstream, said.asked))
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        codec = self._embedding
+        if codec is None:
+            raise InvalidRequest(
+                f"the dialect {self._endpoint.dialect!r} has no embeddings", everywhere=False
+            )
+        url = URL(codec.url(self._endpoint), encoded=True)
+        said = _Said(url, codec.encode(request, self._endpoint), _quotable(request))
+
+        async def read(response: aiohttp.ClientResponse) -> Embeddings:
+            return codec.decode(await self._body(response))
+
+        return await self._accepted(said, read)
+
+    def _said(self, request: Request, note: Note) -> _Said:
+        """The request in this endpoint's words."""
+        if self._endpoint.system_prefix or self._endpoint.adapt is not None:
+            request = self._endpoint.adapted(request, note)
+        body = self._client.encode(request, self._endpoint, note)
+        if self._endpoint.unsupported == "drop":
+            self._tell_dropped(self._client.dropped(request, self._endpoint))
+        return _Said(self._urls[request.stream], body, request)
 
     async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
         return self._client.decode(await self._body(response))
@@ -128,9 +171,12 @@ class HttpProvider:
             return Whole(deltas_of(await self._reply(response)))
         return HttpStream(self, response, self._client.reader(), request)
 
-    async def _accepted(self, request: Request, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
+    async def _accepted(self, said: _Said, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
         """What `read` makes of the response; the socket closes if it fails or is cancelled."""
-        response = await self._post(request)
+        response = await self._post(said)
+        if response.status in (401, 403) and self._credentials is not None and self._credentials.renew():
+            response.close()
+            response = await self._post(said)
         try:
             if response.status != 200:
                 raise await self._refusal(response)
@@ -138,17 +184,17 @@ class HttpProvider:
         except BaseException as error:  # a cancellation too: nobody would read on
             response.close()
             if isinstance(error, AttemptError):
-                self.told(error, response, request)
+                self.told(error, response, said.asked)
             raise
 
-    async def _post(self, request: Request) -> aiohttp.ClientResponse:
-        body = self._client.encode(request, self._endpoint)
-        if self._endpoint.unsupported == "drop":
-            self._tell_dropped(self._client.dropped(request, self._endpoint))
+    async def _post(self, said: _Said) -> aiohttp.ClientResponse:
+        headers = self._headers
+        if self._credentials is not None:
+            headers = {**headers, **await self._credentials.headers(str(said.url), said.body)}
         http = self._session.http  # its ConfigError is not the endpoint's failure
         try:
             response = await http.post(
-                self._url, data=_payload(body), headers=self._headers, allow_redirects=False
+                said.url, data=_payload(said.body), headers=headers, allow_redirects=False
             )
         except (*FOREIGN, ValueError) as error:
             raise self._session.failure(error) from error
@@ -204,10 +250,11 @@ class HttpProvider:
         """The error that a failure of the HTTP client stands for."""
         return self._session.failure(error)
 
-    def told(self, error: AttemptError, response: aiohttp.ClientResponse, request: Request) -> AttemptError:
+    def told(self, error: AttemptError, response: aiohttp.ClientResponse, asked: Request) -> AttemptError:
         """The same error about an answer, with its status, without keys and prompt."""
+        held = self._credentials.secrets if self._credentials is not None else ()
         error.status = response.status if error.status is None else error.status
-        return redact(error, self._secrets, request)
+        return redact(error, self._secrets + held, asked)
 
     @property
     def max_answer_bytes(self) -> int:
@@ -292,6 +339,11 @@ class HttpStream:
             pass  # it was not whole: the lost connection is the better explanation
         ours = self._provider.failure(error)
         raise self._provider.told(ours, self._response, self._request) from error
+
+
+def _quotable(request: EmbeddingRequest) -> Request:
+    """Texts that an error must not quote, as messages."""
+    return Request(messages=tuple([{"content": text} for text in request.inputs]), params=request.params)
 
 
 def _payload(body: bytes) -> aiohttp.Payload:

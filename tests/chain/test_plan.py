@@ -40,8 +40,8 @@ def plan_of(
     """A plan over endpoints named by single letters, whose breakers draw no jitter."""
     policy = BreakerPolicy(jitter_ratio=0)
     routes = [
-        Route(Endpoint.calling(says_ok, name=name), CallingProvider(says_ok), Breaker(name, policy))
-        for name in names
+        Route(spec, CallingProvider(spec), Breaker(spec.name, policy))
+        for spec in [Endpoint.calling(says_ok, name=name) for name in names]
     ]
     lots = chance or random.Random(1)
     return Plan.over(routes, retry or RetryPolicy(), max_retries, lots, Budget(0.2), None)

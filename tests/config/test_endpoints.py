@@ -28,7 +28,7 @@ from fallbackio import ConfigError, Endpoint
         ({"context_window": 0}, "context_window must be"),
         ({"context_window": True}, "context_window must be"),
         ({"unsupported": "ignore"}, "unsupported must be one of"),
-        ({"fn": 5}, "fn must be an async function, not int"),
+        ({"fn": 5}, "fn must be a function, not int"),
         ({"api_key": "sk-secret\n"}, "api_key must not contain line breaks"),
         ({"api_key": ""}, "api_key is empty; leave it out"),
         ({"api_key": "sk-secret-schlüssel"}, "api_key must be ASCII"),

@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletion
 
 from fallbackio._draft import assemble
 from fallbackio.dialects import deltas_of
-from fallbackio.dialects._openai_client import OpenAIClient
+from fallbackio.dialects.openai._client import OpenAIClient
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import (
     AttemptError,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallbackio.dialects._openai_client import OpenAIClient
-from fallbackio.dialects._openai_errors import _BY_WORD
+from fallbackio.dialects.openai._client import OpenAIClient
+from fallbackio.dialects.openai._errors import _BY_WORD
 from fallbackio.errors import (
     AttemptError,
     AuthFailed,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fallbackio._draft import assemble
 from fallbackio.dialects import deltas_of
 from fallbackio.dialects._dialect import Client, Server
-from fallbackio.dialects._openai_client import OpenAIClient
-from fallbackio.dialects._openai_server import OpenAIServer
+from fallbackio.dialects.openai._client import OpenAIClient
+from fallbackio.dialects.openai._server import OpenAIServer
 from fallbackio.errors import (
     AttemptError,
     AuthFailed,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 
 from fallbackio._draft import assemble
-from fallbackio.dialects._openai_stream import OpenAIReader
+from fallbackio.dialects.openai._stream import OpenAIReader
 from fallbackio.errors import (
     AttemptError,
     BadAnswer,

@@ -10,6 +10,7 @@ import pytest
 
 from fallbackio.dialects import DIALECTS, VENDORS, Dialect, Vendor
 from fallbackio.endpoint import Endpoint
+from fallbackio.simulator._routes import target_of
 
 EVERY = pytest.mark.parametrize("vendor", VENDORS.values(), ids=lambda vendor: vendor.name)
 
@@ -53,16 +54,20 @@ def test_the_tables_cannot_be_changed(table: object) -> None:
 
 
 def test_the_dialects_know_their_names() -> None:
-    """A dialect is found by the name it gives itself, and listens where its clients send."""
-    assert {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"} == {
-        name: dialect.path for name, dialect in DIALECTS.items()
-    }
+    """A dialect is found by the name it gives itself."""
     assert all(name == dialect.name for name, dialect in DIALECTS.items())
 
 
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
-def test_a_client_finds_its_server(dialect: Dialect) -> None:
-    """A client whose base URL ends in /v1 asks where the server side listens."""
-    endpoint = Endpoint("m", base_url="http://localhost:1/v1")
+def test_a_client_finds_its_server(dialect: Dialect, stream: bool) -> None:
+    """A client with the dialect's base URL asks where the server side listens, also for odd models."""
+    endpoint = Endpoint("org/m:1", base_url=f"http://localhost:1{dialect.base}")
+    path = dialect.client.url(endpoint, stream=stream).removeprefix("http://localhost:1/").partition("?")[0]
 
-    assert f"http://localhost:1{dialect.path}" == dialect.client.url(endpoint)
+    target = target_of(path)
+
+    assert target is not None
+    assert target.dialect is dialect
+    assert target.route.stream in (stream, False)
+    assert target.model in ("org/m:1", "")

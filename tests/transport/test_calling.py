@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from fallbackio.endpoint import Upstream
+from fallbackio.endpoint import Endpoint, Upstream
 from fallbackio.errors import AttemptError, BadAnswer, ConnectionFailed, Overloaded, ServerFault, TimedOut
 from fallbackio.model import Choice, Delta, Message, Reply, Request, ToolCallDelta, Usage
 from fallbackio.testing import virtual_time
@@ -21,19 +21,24 @@ REQUEST = Request.of("hi", {})
 Pieces = AsyncIterator[Any]
 
 
+def ours(fn: Callable[[Request], Any]) -> CallingProvider:
+    """The function as a provider."""
+    return CallingProvider(Endpoint.calling(fn, name="ours"))
+
+
 def yields(*pieces: Any) -> CallingProvider:
     async def fn(request: Request) -> Pieces:
         for piece in pieces:
             yield piece
 
-    return CallingProvider(fn)
+    return ours(fn)
 
 
 def returns(value: Any) -> CallingProvider:
     async def fn(request: Request) -> Any:
         return value
 
-    return CallingProvider(fn)
+    return ours(fn)
 
 
 async def read(upstream: Upstream) -> list[Delta]:
@@ -122,7 +127,7 @@ def choice(**settings: Any) -> Reply:
                 choice(finish_reason=None),
             )
         ],
-        CallingProvider(lambda request: "not async"),  # type: ignore[arg-type, return-value]
+        ours(lambda request: "not async"),
     ],
     ids=lambda provider: "",
 )
@@ -145,7 +150,7 @@ def raises(error: Exception, after_s: float = 0.0) -> tuple[CallingProvider, Cal
         yield "text"
         yield await fn(request)
 
-    return CallingProvider(fn), CallingProvider(generator)
+    return ours(fn), CallingProvider(Endpoint.calling(generator, name="ours"))
 
 
 class OfTheUsers(Overloaded):
@@ -205,7 +210,7 @@ async def sdk_stream(request: Request) -> Pieces:
 async def test_a_cancellation_nobody_asked_for(fn: Callable[[Request], Any], streamed: bool) -> None:
     """An SDK whose inner task was cancelled has failed; the call goes on."""
     with pytest.raises(ServerFault, match="cancelled from within"):
-        await asked(CallingProvider(fn), streamed)
+        await asked(ours(fn), streamed)
 
 
 async def swallows(request: Request) -> str:
@@ -252,7 +257,7 @@ async def test_our_cancellation_wins(
     fn: Callable[[Request], Any], cancelling: Callable[[Any], Awaitable[None]], streamed: bool
 ) -> None:
     """A function that makes an error of its own out of our cancellation does not keep us from ending."""
-    await cancelling(lambda: asked(CallingProvider(fn), streamed))
+    await cancelling(lambda: asked(ours(fn), streamed))
 
     assert anyio.current_time() == pytest.approx(1)
 
@@ -287,7 +292,7 @@ def unclean(*pieces: Any, clean_up: Callable[[], Awaitable[object]]) -> CallingP
         finally:
             await clean_up()
 
-    return CallingProvider(fn)
+    return ours(fn)
 
 
 async def lost() -> None:
@@ -356,7 +361,7 @@ async def broken(upstream: Upstream) -> None:
 @virtual_time
 async def test_a_generator_that_was_cut_off_is_not_whole(end: Callable[[Upstream], Awaitable[None]]) -> None:
     """Reading on after its end raises in place of ending quietly, and blames no endpoint."""
-    upstream = await CallingProvider(slowly).stream(REQUEST)
+    upstream = await ours(slowly).stream(REQUEST)
     await upstream.receive()
     await end(upstream)
 

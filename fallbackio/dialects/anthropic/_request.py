@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fallbackio.dialects._anthropic_messages import Block, conversation
+from fallbackio.dialects.anthropic._messages import Block, conversation
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request

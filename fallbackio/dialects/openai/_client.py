@@ -14,9 +14,12 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._openai_errors import failure, in_band
-from fallbackio.dialects._openai_stream import OpenAIReader
-from fallbackio.dialects._openai_values import (
+from fallbackio.dialects._dialect import CredentialKind
+from fallbackio.dialects._shared import count, json_object
+from fallbackio.dialects._vendors import VENDORS, Vendor
+from fallbackio.dialects.openai._errors import failure, in_band
+from fallbackio.dialects.openai._stream import OpenAIReader
+from fallbackio.dialects.openai._values import (
     arguments_of,
     content_of,
     finish_of,
@@ -24,9 +27,7 @@ from fallbackio.dialects._openai_values import (
     string,
     usage_of,
 )
-from fallbackio.dialects._shared import count, json_object
-from fallbackio.dialects._vendors import VENDORS, Vendor
-from fallbackio.endpoint import Endpoint
+from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest
 from fallbackio.model import NO_USAGE, Choice, FunctionCall, Message, Reply, Request, ToolCall
 
@@ -53,10 +54,14 @@ _LIMITS = ("max_tokens", "max_completion_tokens")
 class OpenAIClient:
     """The client side of the dialect; has no state."""
 
-    def url(self, endpoint: Endpoint) -> str:
+    def url(self, endpoint: Endpoint, *, stream: bool = False) -> str:
         """Where requests of `endpoint` go; a query in its `base_url` (Azure's api-version) is kept."""
         base, mark, query = (endpoint.base_url or "").partition("?")
         return f"{base.rstrip('/')}/chat/completions{mark}{query}"
+
+    def credentials(self, endpoint: Endpoint) -> CredentialKind:
+        """A key in a header."""
+        return "static"
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         """Authentication and content type; the endpoint's own headers win, whatever their case."""
@@ -74,7 +79,7 @@ class OpenAIClient:
         """Nothing, for the same reason."""
         return ()
 
-    def encode(self, request: Request, endpoint: Endpoint) -> bytes:
+    def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what is no JSON."""
         vendor = VENDORS.get(endpoint.vendor, _PLAIN)
         messages = _messages(request.messages, vendor)

@@ -12,10 +12,11 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._anthropic_answer import AnthropicReader, reply_of
-from fallbackio.dialects._anthropic_errors import failure
-from fallbackio.dialects._anthropic_request import body_of, effective, refusal, takes_prefill, unsayable
-from fallbackio.endpoint import Endpoint
+from fallbackio.dialects._dialect import CredentialKind
+from fallbackio.dialects.anthropic._answer import AnthropicReader, reply_of
+from fallbackio.dialects.anthropic._errors import failure
+from fallbackio.dialects.anthropic._request import body_of, effective, refusal, takes_prefill, unsayable
+from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError, InvalidRequest
 from fallbackio.model import Reply, Request
 
@@ -27,10 +28,14 @@ API_VERSION = "2023-06-01"
 class AnthropicClient:
     """The client side; holds no state."""
 
-    def url(self, endpoint: Endpoint) -> str:
+    def url(self, endpoint: Endpoint, *, stream: bool = False) -> str:
         """`…/v1/messages`, whether `base_url` ends in `/v1` or not."""
         base = (endpoint.base_url or "").rstrip("/")
         return f"{base}/messages" if base.endswith("/v1") else f"{base}/v1/messages"
+
+    def credentials(self, endpoint: Endpoint) -> CredentialKind:
+        """A key in a header."""
+        return "static"
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         """Key, version and content type; the endpoint's own headers replace them by name."""
@@ -53,7 +58,7 @@ class AnthropicClient:
             return ()
         return unsayable(effective(request, endpoint), endpoint.model)
 
-    def encode(self, request: Request, endpoint: Endpoint) -> bytes:
+    def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""
         try:
             return orjson.dumps(body_of(request, endpoint), default=_plain)

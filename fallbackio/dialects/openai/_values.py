@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._openai_errors import FAILED_FINISHES, in_band
 from fallbackio.dialects._shared import count
+from fallbackio.dialects.openai._errors import FAILED_FINISHES, in_band
 from fallbackio.errors import BadAnswer
 from fallbackio.model import NO_USAGE, Usage
 

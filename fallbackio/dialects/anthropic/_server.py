@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._anthropic_errors import body_of, status_of
-from fallbackio.dialects._anthropic_read import request_of
-from fallbackio.dialects._sse import encode
+from fallbackio.dialects._sse import EVENT_STREAM, encode
+from fallbackio.dialects.anthropic._errors import body_of, status_of
+from fallbackio.dialects.anthropic._read import request_of
 from fallbackio.errors import AttemptError
 from fallbackio.model import Delta, Reply, Request, ToolCallDelta, Usage
 
@@ -32,7 +32,9 @@ _STOP_REASONS: Mapping[str, str] = {
 class AnthropicServer:
     """The server side; holds no state."""
 
-    def read(self, body: bytes) -> Request:
+    stream_type = EVENT_STREAM
+
+    def read(self, body: bytes, model: str = "", stream: bool = False) -> Request:
         """The request in OpenAI's terms; raises `InvalidRequest` as Anthropic would with a 400."""
         return request_of(body)
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._anthropic_errors import in_band
 from fallbackio.dialects._shared import count, json_object
 from fallbackio.dialects._sse import SSEDecoder
+from fallbackio.dialects.anthropic._errors import in_band
 from fallbackio.errors import AttemptError, BadAnswer
 from fallbackio.model import Choice, Delta, FunctionCall, Message, Reply, ToolCall, ToolCallDelta, Usage
 

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 from attrs import frozen
 
-from fallbackio.dialects import _openai_request
-from fallbackio.dialects._sse import encode
+from fallbackio.dialects._sse import EVENT_STREAM, encode
+from fallbackio.dialects.openai import _request
 from fallbackio.errors import (
     AttemptError,
     AuthFailed,
@@ -66,9 +66,11 @@ _FORMS: dict[type[AttemptError], _Form] = {
 class OpenAIServer:
     """The server side of the dialect; has no state."""
 
-    def read(self, body: bytes) -> Request:
+    stream_type = EVENT_STREAM
+
+    def read(self, body: bytes, model: str = "", stream: bool = False) -> Request:
         """The request that `body` asks; raises `InvalidRequest`."""
-        return _openai_request.read(body)
+        return _request.read(body)
 
     def write(self, reply: Reply, request: Request) -> bytes:
         """A plain answer."""

@@ -12,8 +12,10 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._openai_errors import in_band
-from fallbackio.dialects._openai_values import (
+from fallbackio.dialects._shared import count
+from fallbackio.dialects._sse import SSEDecoder
+from fallbackio.dialects.openai._errors import in_band
+from fallbackio.dialects.openai._values import (
     arguments_of,
     content_of,
     finish_of,
@@ -21,8 +23,6 @@ from fallbackio.dialects._openai_values import (
     string,
     usage_of,
 )
-from fallbackio.dialects._shared import count
-from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.errors import BadAnswer
 from fallbackio.model import Delta, ToolCallDelta
 

@@ -1,0 +1,9 @@
+"""OpenAI's chat completions, which most vendors and local servers speak."""
+
+from fallbackio.dialects._dialect import Dialect, Route
+from fallbackio.dialects.openai._client import OpenAIClient
+from fallbackio.dialects.openai._server import OpenAIServer
+
+__all__ = ["DIALECT"]
+
+DIALECT = Dialect("openai", (Route("/v1/chat/completions"),), OpenAIClient(), OpenAIServer(), base="/v1")
