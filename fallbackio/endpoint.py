@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
+from fallbackio._checks import check, is_whole, one_of
 from fallbackio.errors import ConfigError
 from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Message, Reply, Request
 
@@ -94,8 +95,6 @@ class Provider(Protocol):
         """Ask for embeddings."""
         ...
 
-
-_Check = Callable[[object, "Attribute[Any]", Any], None]
 
 # RFC 9110, section 5.6.2: what a header may be called.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -204,11 +203,7 @@ def _dialect(instance: object, attribute: Attribute[Any], value: object) -> None
         _string(attribute.name, value)
 
 
-def _window(instance: object, attribute: Attribute[Any], value: object) -> None:
-    if value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ConfigError(f"context_window must be a positive number of tokens, not {value!r}")
+_window = check("a positive number of tokens", lambda value: is_whole(value) and value > 0)
 
 
 def _prose(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -218,16 +213,6 @@ def _prose(instance: object, attribute: Attribute[Any], value: object) -> None:
 def _function(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not callable(value):
         raise ConfigError(f"{attribute.name} must be a function, not {type(value).__name__}")
-
-
-def _one_of(*options: str) -> _Check:
-    def check(instance: object, attribute: Attribute[Any], value: object) -> None:
-        if value not in options:
-            raise ConfigError(
-                f"{attribute.name} must be one of {', '.join(map(repr, options))}, not {value!r}"
-            )
-
-    return check
 
 
 @frozen
@@ -277,7 +262,7 @@ class Endpoint:
     params: Mapping[str, Any] = field(factory=dict, kw_only=True, repr=False, hash=False, validator=_params)
     headers: Mapping[str, str] = field(factory=dict, kw_only=True, repr=False, hash=False, validator=_headers)
     unsupported: Literal["error", "drop"] = field(
-        default="error", kw_only=True, validator=_one_of("error", "drop")
+        default="error", kw_only=True, validator=one_of("error", "drop")
     )
     context_window: int | None = field(default=None, kw_only=True, validator=_window)
     token: TokenSource | None = field(default=None, kw_only=True, repr=False, validator=_function)

@@ -11,6 +11,7 @@
     │   ├── Overloaded          503, 529: the model has too many users
     │   ├── ServerFault         another 5xx, 408, 409
     │   ├── BadAnswer           it answered, but not in the dialect we speak
+    │   ├── Rejected            it answered, and the caller's `accept` did not take it
     │   ├── AuthFailed          401, 403: this endpoint's key
     │   ├── ModelNotFound       404: this endpoint's model or path
     │   ├── InvalidRequest      400, 422: the request itself
@@ -55,6 +56,7 @@ __all__ = [
     "Phase",
     "QuotaExhausted",
     "RateLimited",
+    "Rejected",
     "Refused",
     "ServerFault",
     "StreamBroken",
@@ -282,6 +284,18 @@ class BadAnswer(AttemptError):
     """
 
     summary = "bad answer"
+
+
+class Rejected(AttemptError):
+    """Raised when the caller's own `accept` did not take a whole answer; `message` is its reason.
+
+    Example:
+        >>> def long_enough(reply):
+        ...     return len(reply.text) > 100 or "too short"
+        >>> chain = fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], accept=long_enough)
+    """
+
+    summary = "answer not accepted"
 
 
 class AuthFailed(AttemptError):

@@ -15,6 +15,7 @@ ROOT = Path(fallbackio.__file__).parent
 RANKS = {
     "errors": 0,
     "clock": 0,
+    "_checks": 1,
     "_tasks": 1,
     "model": 1,
     "_draft": 2,

@@ -7,11 +7,12 @@ it out of `rates`, so that no sum of settings can overflow a clock.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from attrs import Attribute, field, frozen
 
+from fallbackio._checks import Validator, at_least_one, check, is_number, is_whole
 from fallbackio.errors import ConfigError
 
 __all__ = ["BreakerPolicy", "Rate"]
@@ -20,8 +21,6 @@ __all__ = ["BreakerPolicy", "Rate"]
 _LONGEST_S = 1e8
 # A millisecond: below it, a window's bucket would be finer than the clocks that fill it.
 _SHORTEST_S = 1e-3
-
-_Validator = Callable[[object, "Attribute[Any]", Any], None]
 
 
 class Rate(NamedTuple):
@@ -40,27 +39,9 @@ class Rate(NamedTuple):
     min_calls: int
 
 
-def _is_number(value: object) -> bool:
-    # bool is an int to Python, but `open_s=True` is a slip of the pen.
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _between(least: float, most: float, what: str) -> _Validator:
-    def check(instance: object, attribute: Attribute[Any], value: Any) -> None:
-        # Written so that NaN, which is neither less nor more than anything, fails too.
-        if not (_is_number(value) and least <= value <= most):
-            raise ConfigError(f"{attribute.name} must be {what} from {least:g} to {most:g}, not {value!r}")
-
-    return check
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _count(instance: object, attribute: Attribute[Any], value: object) -> None:
-    if not _is_count(value):
-        raise ConfigError(f"{attribute.name} must be a whole number of at least 1, not {value!r}")
+def _between(least: float, most: float, what: str) -> Validator:
+    rule = f"{what} from {least:g} to {most:g}"
+    return check(rule, lambda value: is_number(value) and least <= value <= most)
 
 
 def _as_rates(value: Iterable[Iterable[Any]]) -> tuple[Rate, ...]:
@@ -72,9 +53,9 @@ def _as_rates(value: Iterable[Iterable[Any]]) -> tuple[Rate, ...]:
 
 def _rates(instance: object, attribute: Attribute[Any], value: tuple[Rate, ...]) -> None:
     for rate in value:
-        if not (_is_number(rate.failure_ratio) and 0 < rate.failure_ratio <= 1):
+        if not (is_number(rate.failure_ratio) and 0 < rate.failure_ratio <= 1):
             raise ConfigError(f"a failure ratio must be over 0 and up to 1, not {rate.failure_ratio!r}")
-        if not _is_count(rate.min_calls):
+        if not (is_whole(rate.min_calls) and rate.min_calls >= 1):
             raise ConfigError(
                 f"a rate's minimum calls must be a whole number of at least 1, not {rate.min_calls!r}"
             )
@@ -129,7 +110,7 @@ class BreakerPolicy:
 
     # Defaults: 5 in a row as aiobreaker; the two rates see a 45 % failure in 28 s at one call in two
     # seconds and a 25 % one in 10 s at five per second, without a false trip a day at 3 % baseline.
-    consecutive: int = field(default=5, validator=_count)
+    consecutive: int = field(default=5, validator=at_least_one)
     window_s: float = field(default=30.0, validator=_duration)
     rates: tuple[Rate, ...] = field(
         default=(Rate(0.5, 10), Rate(0.2, 50)), converter=_as_rates, validator=_rates

@@ -1,5 +1,6 @@
 """The coordinator: sequences attempts, bounds them in time and reports what was tried."""
 
+from fallbackio.chain._accept import Accept
 from fallbackio.chain._coordinator import UNSET, Coordinator, Messages, Unset
 from fallbackio.chain._first_good import first_good
 from fallbackio.chain._plan import Route
@@ -9,6 +10,7 @@ from fallbackio.chain._stream import Stream
 from fallbackio.chain._table import FallbackRule, parse_rules
 
 __all__ = [
+    "Accept",
     "UNSET",
     "Coordinator",
     "Delivery",

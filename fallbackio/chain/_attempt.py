@@ -9,7 +9,8 @@ own would otherwise fire before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import anyio
 from attrs import define
@@ -18,7 +19,7 @@ from fallbackio import clock
 from fallbackio.chain._call import TICK_S, Try
 from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError, TimedOut
-from fallbackio.model import Delta, Reply, Request
+from fallbackio.model import Delta, Usage
 
 __all__ = [
     "TICK_S",
@@ -31,19 +32,21 @@ __all__ = [
     "tokens_in",
 ]
 
+T = TypeVar("T")
+
 # How long the clean-up of a cut request may take.  Over HTTP it takes no time at all; this bounds
 # a user's own function behind `Endpoint.calling`.
 CLOSE_GRACE_S = 1.0
 
 
-async def ask(attempt: Try, request: Request) -> Reply:
-    """A whole answer; raises the `AttemptError` it failed with."""
-    reply: Reply | None = None
+async def ask(attempt: Try, asking: Callable[[], Awaitable[T]]) -> T:
+    """A whole answer of any kind; raises the `AttemptError` it failed with."""
+    reply: T | None = None
     try:
         # Cancelled by the attempt's own timer or by the caller's scopes.  The provider ends its
         # request before the cancellation leaves it.
         with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S):
-            reply = await attempt.leg.route.provider.complete(request, attempt.note)
+            reply = await asking()
     except AttemptError as error:
         raise attempt.failed(error)  # noqa: B904 - it is the same error, with its place filled in
     except BaseException:  # cancelled, or a bug of ours: the permit goes back
@@ -107,7 +110,7 @@ async def give_up(attempt: Try, upstream: Upstream | None, pieces: int, error: B
     if isinstance(error, TimedOut):
         attempt.timed_out(error)
     elif isinstance(error, AttemptError):
-        attempt.failed(error, pieces)
+        attempt.failed(error, Usage(completion_tokens=pieces) if pieces else None)
     else:  # cancelled, or a bug of ours: the permit goes back
         attempt.cut(pieces)
         if upstream is not None and attempt.call.drains(attempt, upstream):

@@ -8,7 +8,9 @@ scope.  The ledger is what the tries have become.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+import attrs
 
 from fallbackio import clock
 from fallbackio.breaker import Severity
@@ -98,14 +100,25 @@ class Try:
         self.usage = usage
         self._end("won", None, self.leg.route.provider.success_status)
 
-    def failed(self, error: AttemptError, tokens: int = 0) -> AttemptError:
+    def named(self, reply: Reply) -> Reply:
+        """The reply with what not every provider says: an id, the model, the time."""
+        if reply.id and reply.model and reply.created:
+            return reply
+        return attrs.evolve(
+            reply,
+            id=reply.id or f"chatcmpl-{self.call.plan.chance.getrandbits(96):024x}",
+            model=reply.model or self.leg.route.spec.model,
+            created=reply.created or int(clock.wall()),
+        )
+
+    def failed(self, error: AttemptError, usage: Usage | None = None) -> AttemptError:
         """It failed; the breaker learns what the table says.  Returns the error, now with its place."""
         severity = handling(error).severity
         if severity is None:
             self._permit.left()
         else:
             self._permit.failed(severity, error.retry_after_s, error.summary)
-        self.usage = Usage(completion_tokens=tokens) if tokens else None
+        self.usage = usage
         self._end("failed", self._placed(error), error.status)
         return error
 
@@ -206,6 +219,7 @@ class Call:
         "_entries",
         "_origin",
         "_over",
+        "accept",
         "ambient",
         "chain",
         "continuing",
@@ -256,6 +270,7 @@ class Call:
         self.ambient = ambient
         self.deadline = min(own, ambient)
         self.ttft_s: float | None = None
+        self.accept: Callable[[Reply], bool | str | Awaitable[bool | str]] | None = None
         self.shows_reasoning = False  # reasoning is delivered as it comes, and so commits
         self.continuing = ""  # the text that the consumer has, while another endpoint is to go on from it
         self.seams: list[int] = []
@@ -422,11 +437,15 @@ class Call:
 
     def answered(self, reply: Reply) -> Reply:
         """The reply with its report; the call is over."""
+        return reply.with_report(self.served(), also=self._broken_usage())
+
+    def served(self) -> Report:
+        """The report of the call, which has its answer and is over."""
         self._over = True
         report = self.report()
         if self.tell.listened_to:
             self.tell(CallEnded(chain=self.chain, call=self.number, report=report, outcome="answered"))
-        return reply.with_report(report, also=self._broken_usage())
+        return report
 
     def _broken_usage(self) -> Usage:
         """What the parts of a mended answer cost, besides its last: their pieces, where nothing was said."""
@@ -470,6 +489,8 @@ class Call:
         causes = self.plan.causes
         if causes and all(isinstance(cause, _ABOUT_THE_REQUEST) for cause in causes):
             return self.closed(causes[0])  # each found fault with the request, the first choice's counts
+        if not causes and all(leg.barred for leg in self.plan.legs):
+            return self.closed(ContextTooLong(f"it fits nowhere: {self._summary()}"))
         error = ChainExhausted(
             f"no endpoint answered: {self._summary()}", retry_after_s=self.plan.retry_in_s(now)
         )

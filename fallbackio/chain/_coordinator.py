@@ -12,26 +12,31 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Sequence as Sequenced
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 import anyio
+import attrs
 
 from fallbackio import clock
 from fallbackio._draft import assemble
+from fallbackio.chain._accept import Accept, approved
 from fallbackio.chain._attempt import TICK_S, Opened, ask, chars_in, close, give_up, open_stream
 from fallbackio.chain._background import Background
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._call import Call, Try
 from fallbackio.chain._contest import contest
+from fallbackio.chain._embedding import check_space, check_vectors
 from fallbackio.chain._hedging import Hedging
 from fallbackio.chain._plan import Plan, Route, Wait
 from fallbackio.chain._reading import Reading
 from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
+from fallbackio.chain._size import least_tokens
 from fallbackio.chain._strategy import Hedge, Sequence, Strategy
 from fallbackio.chain._stream import Stream
 from fallbackio.errors import AttemptError, ConfigError, FallbackError
-from fallbackio.model import Message, Reply, Request
+from fallbackio.model import EmbeddingRequest, Embeddings, Message, Reply, Request
 from fallbackio.observe import Fanout
 
 __all__ = ["UNSET", "Coordinator", "Messages", "Unset"]
@@ -67,6 +72,7 @@ class Coordinator:
         strategy: Strategy,
         delivery: Delivery,
         upstream: Literal["plain", "stream"],
+        accept: Accept | None,
         overrule: Callable[[AttemptError], bool | None] | None,
         tell: Fanout,
         chance: random.Random,
@@ -92,17 +98,26 @@ class Coordinator:
         self._tell = tell
         self._chance = chance
         self._end = end
+        self._accept = accept
+        self._windows = any(route.spec.context_window is not None for route in routes)
+        self._dimensions: int | None = None  # of the vectors this chain has given
         self._numbers = itertools.count(1)
         self._closed = False
 
     async def complete(
-        self, messages: Messages, *, timeout: float | Unset | None = UNSET, **params: Any
+        self,
+        messages: Messages,
+        *,
+        timeout: float | Unset | None = UNSET,
+        accept: Accept | Unset | None = UNSET,
+        **params: Any,
     ) -> Reply:
         """A whole answer from the first endpoint that gives one.
 
         `messages` is a string or a list of OpenAI-format message objects; `params` are OpenAI's
         (`tools`, `temperature`, `max_tokens`, …) and go to the provider, unknown ones untouched.
-        `timeout` in seconds replaces the chain's for this call, `None` means no limit.
+        `timeout` in seconds replaces the chain's for this call, `None` means no limit; so does
+        `accept`, `None` takes every answer.
 
         Raises:
             InvalidRequest: The request is at fault and would fail everywhere.
@@ -114,7 +129,7 @@ class Coordinator:
             >>> reply = await chain.complete("Summarize this ticket.", max_tokens=200)
             >>> print(reply.text)
         """
-        call = self._begin(Request.of(messages, params, stream=self._streams_upstream), timeout)
+        call = self._asking(Request.of(messages, params, stream=self._streams_upstream), timeout, accept)
         get = self._whole if self._streams_upstream else self._plain
         return call.answered(await self._run(call, get))
 
@@ -123,6 +138,7 @@ class Coordinator:
         messages: Messages,
         *,
         timeout: float | Unset | None = UNSET,
+        accept: Accept | Unset | None = UNSET,
         show_reasoning: bool = False,
         **params: Any,
     ) -> Stream:
@@ -131,7 +147,8 @@ class Coordinator:
         An async context manager: entering it waits for the first content and raises what
         `complete` raises; iterating it yields `Delta`s and raises `StreamBroken` if the answer
         breaks off later and cannot be mended.  `timeout` counts the time spent waiting for the provider,
-        not the consumer's own.  `show_reasoning` delivers visible reasoning as it comes, which commits
+        not the consumer's own.  With `accept` nothing is delivered before the answer is whole and taken.
+        `show_reasoning` delivers visible reasoning as it comes, which commits
         the answer to its endpoint; otherwise it is delivered with the first content.
 
         Example:
@@ -142,11 +159,37 @@ class Coordinator:
         request = Request.of(messages, params, stream=True)
 
         def begin() -> Call:
-            call = self._begin(request, timeout)
+            call = self._asking(request, timeout, accept)
             call.shows_reasoning = show_reasoning
             return call
 
         return Stream(begin, self._open, self._delivery.remedies)
+
+    async def embed(
+        self, inputs: str | Sequenced[str], *, timeout: float | Unset | None = UNSET, **params: Any
+    ) -> Embeddings:
+        """Vectors of texts, from the first endpoint that gives them; endpoints are asked in order.
+
+        All endpoints must be of the same embedding model and dimensions, because vectors of different
+        models do not mix.  `params` are OpenAI's (`dimensions`, …).
+
+        Raises:
+            ConfigError: The endpoints' models or dimensions differ, or the chain is closed.
+            InvalidRequest: The request is at fault and would fail everywhere.
+            ChainExhausted: No endpoint answered.
+            DeadlineExceeded: The call's time ran out.
+
+        Example:
+            >>> chain = fallbackio.Chain(["openai/text-embedding-3-small"])
+            >>> embeddings = await chain.embed(["Hello", "World"])
+            >>> len(embeddings.vectors)
+            2
+        """
+        request = EmbeddingRequest.of(inputs, params)
+        check_space(self._routes)
+        call = self._begin(Request(messages=(), params=params), timeout)
+        embeddings = await self._run(call, partial(self._vectors, request))
+        return attrs.evolve(embeddings, report=call.served())
 
     async def aclose(self) -> None:
         """Close the connections; calls still under way fail.  A second time does nothing.
@@ -173,10 +216,19 @@ class Coordinator:
     ) -> None:
         await self.aclose()
 
-    def _begin(self, request: Request, timeout: float | Unset | None) -> Call:
+    def _asking(self, request: Request, timeout: float | Unset | None, accept: Accept | Unset | None) -> Call:
+        """A call that asks for an answer, of the endpoints that can express and hold the request."""
         self._check_open()
         for route in self._routes:
             route.provider.check(request)
+        call = self._begin(request, timeout)
+        call.accept = self._accept if isinstance(accept, Unset) else accept
+        if self._windows:
+            call.plan.leave_out_smaller(least_tokens(request.messages))
+        return call
+
+    def _begin(self, request: Request, timeout: float | Unset | None) -> Call:
+        self._check_open()
         limit = self._limits.timeout if isinstance(timeout, Unset) else Limits(timeout=timeout).timeout
         self._budget.deposit()
         plan = Plan.over(
@@ -235,12 +287,36 @@ class Coordinator:
 
     async def _plain(self, attempt: Try) -> Reply | None:
         """A plain answer; there is nothing to race, because nothing shows before its end."""
+        provider, request = attempt.leg.route.provider, attempt.call.request
+        reply = await self._asked(attempt, partial(provider.complete, request, attempt.note))
+        if reply is None:
+            return None
+        attempt.leg.route.durations.add(clock.now() - attempt.started)
+        return await self._taken(attempt, reply)
+
+    async def _vectors(self, request: EmbeddingRequest, attempt: Try) -> Embeddings | None:
+        async def asking() -> Embeddings:
+            embeddings = await attempt.leg.route.provider.embed(request)
+            self._dimensions = check_vectors(embeddings, request, self._dimensions)
+            return embeddings
+
+        embeddings = await self._asked(attempt, asking)
+        if embeddings is not None:
+            attempt.won(embeddings.usage)
+        return embeddings
+
+    async def _asked(self, attempt: Try, asking: Callable[[], Awaitable[T]]) -> T | None:
         try:
-            reply = await ask(attempt, attempt.call.request)
+            return await ask(attempt, asking)
         except AttemptError as error:
             attempt.call.failed(attempt, error)
             return None
-        attempt.leg.route.durations.add(clock.now() - attempt.started)
+
+    async def _taken(self, attempt: Try, reply: Reply) -> Reply | None:
+        """A whole reply, if the caller takes it."""
+        reply = attempt.named(reply)
+        if not await approved(attempt, reply):
+            return None
         attempt.won(reply.usage)
         return reply
 
@@ -253,16 +329,21 @@ class Coordinator:
             return None
         await close(opened.upstream)  # where only the terminator was missing
         attempt.call.ttft_s = opened.attempt.started + (opened.attempt.ttft_s or 0.0) - attempt.call.started
-        reply = assemble(opened.deltas)
-        opened.attempt.won(reply.usage)
-        return reply
+        return await self._taken(opened.attempt, assemble(opened.deltas))
 
     async def _committed(self, attempt: Try) -> Opened | None:
         """A streamed answer of which as much has come as is to be there before any is delivered."""
+        judged = attempt.call.accept is not None
+        chars = math.inf if judged else self._delivery.chars
         opened = await self._opened(attempt)
-        if opened is None or not self._delivery.chars:
+        if opened is None or not chars:
             return opened
-        return opened if await self._read_on(opened, self._delivery.chars) else None
+        if not await self._read_on(opened, chars):
+            return None
+        if judged and not await approved(opened.attempt, opened.attempt.named(assemble(opened.deltas))):
+            await close(opened.upstream)  # where only the terminator was missing
+            return None
+        return opened
 
     async def _read_on(self, opened: Opened, chars: float) -> bool:
         """Read until so many characters have come, or the end; false if it broke before."""

@@ -98,6 +98,14 @@ class Plan:
         """A plan over endpoints none of which has been asked."""
         return cls([Leg(route) for route in routes], retry, max_retries, chance, budget, overrule)
 
+    def leave_out_smaller(self, tokens: int) -> None:
+        """Do not ask endpoints whose window is known to be smaller than that."""
+        for leg in self.legs:
+            window = leg.route.spec.context_window
+            if window is not None and window < tokens:
+                leg.barred = True
+                self._skip(leg, Refused(f"over {tokens:,} tokens do not fit into its window of {window:,}"))
+
     @property
     def untried(self) -> int:
         """How many endpoints could still be asked for the first time."""

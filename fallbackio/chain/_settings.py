@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal
 
 from attrs import Attribute, field, frozen
 
+from fallbackio._checks import count, is_number, is_whole, limit, ratio, seconds
 from fallbackio.errors import ConfigError
 
 OnBreak = Literal["continue", "restart", "raise"]
 
-__all__ = ["Delivery", "Limits", "OnBreak", "RetryPolicy", "count", "limit", "ratio", "seconds"]
-
-
-def seconds(instance: object, attribute: Attribute[Any], value: object) -> None:
-    """A finite number of seconds, 0 or more."""
-    if not (is_number(value) and 0 <= value < math.inf):
-        raise ConfigError(f"{attribute.name} must be a number of seconds, 0 or more, not {value!r}")
-
-
-def limit(instance: object, attribute: Attribute[Any], value: object) -> None:
-    """A number of seconds over 0, or `None` for no limit."""
-    if value is None:
-        return
-    if not (is_number(value) and 0 < value < math.inf):
-        raise ConfigError(
-            f"{attribute.name} must be a number of seconds over 0, or None for no limit, not {value!r}"
-        )
+__all__ = ["Delivery", "Limits", "OnBreak", "RetryPolicy"]
 
 
 def limit_or_adaptive(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -36,18 +21,12 @@ def limit_or_adaptive(instance: object, attribute: Attribute[Any], value: object
         limit(instance, attribute, value)
 
 
-def count(instance: object, attribute: Attribute[Any], value: object) -> None:
-    """A whole number, 0 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"{attribute.name} must be a whole number, 0 or more, not {value!r}")
-
-
 def rate(instance: object, attribute: Attribute[Any], value: object) -> None:
     """Two numbers over 0, characters per second and seconds, or `None`."""
     if value is None:
         return
     pair = value if isinstance(value, tuple) and len(value) == 2 else ()
-    if not pair or not all(is_number(number) and 0 < number < math.inf for number in pair):
+    if not pair or not all(is_number(number) and number > 0 for number in pair):
         raise ConfigError(
             f"{attribute.name} must be (chars_per_s, over_s), two numbers over 0, or None; not {value!r}"
         )
@@ -66,22 +45,11 @@ def on_break(instance: object, attribute: Attribute[Any], value: object) -> None
 
 def commit_point(instance: object, attribute: Attribute[Any], value: object) -> None:
     """A word, or a number of characters over 0."""
-    chars = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    chars = is_whole(value) and value > 0
     if value not in ("first_content", "complete") and not chars:
         raise ConfigError(
             f"{attribute.name} must be 'first_content', 'complete' or a number of characters; not {value!r}"
         )
-
-
-def ratio(instance: object, attribute: Attribute[Any], value: object) -> None:
-    """A share, over 0 and up to 1."""
-    if not (is_number(value) and 0 < value <= 1):
-        raise ConfigError(f"{attribute.name} must be a number over 0 and up to 1, not {value!r}")
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is an int or a float; a bool is neither here."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @frozen(kw_only=True)

@@ -8,12 +8,12 @@ is a race.  In all three a failure starts the next attempt at once, and a failur
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
+from fallbackio._checks import check, is_number, is_whole, limit, ratio
 from fallbackio.chain._latency import Latencies
-from fallbackio.chain._settings import count, is_number, limit, ratio
 from fallbackio.errors import ConfigError
 
 __all__ = ["Hedge", "Race", "Sequence", "Strategy", "named"]
@@ -26,20 +26,13 @@ FLOOR_S = 0.1
 MOST_MEDIANS = 4.0
 
 
-def _delay(instance: object, attribute: Attribute[Any], value: object) -> None:
-    if value != "adaptive" and not (is_number(value) and 0 <= value < math.inf):
-        raise ConfigError(f'delay must be "adaptive" or a number of seconds, 0 or more, not {value!r}')
-
-
-def _two_or_more(instance: object, attribute: Attribute[Any], value: object) -> None:
-    count(instance, attribute, value)
-    if isinstance(value, int) and value < 2:
-        raise ConfigError(f"{attribute.name} must be 2 or more, not {value!r}; one at a time is Sequence()")
-
-
-def _width(instance: object, attribute: Attribute[Any], value: object) -> None:
-    if value is not None:
-        _two_or_more(instance, attribute, value)
+_delay = check(
+    '"adaptive" or a number of seconds, 0 or more',
+    lambda value: value == "adaptive" or (is_number(value) and value >= 0),
+)
+_two_or_more = check(
+    "a whole number, 2 or more (one at a time is Sequence())", lambda value: is_whole(value) and value >= 2
+)
 
 
 @frozen
@@ -133,7 +126,7 @@ class Race:
         >>> fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], strategy=fallbackio.Race(width=2))
     """
 
-    width: int | None = field(default=None, validator=_width)
+    width: int | None = field(default=None, validator=_two_or_more)
 
     def delay_s(self, latencies: Latencies, started: int) -> float:
         """None, up to the width."""

@@ -169,7 +169,7 @@ class Stream:
 
     def _finish(self, call: Call, attempt: Try) -> None:
         self._over = True
-        reply = self._given.reply()
+        reply = attempt.named(self._given.reply())
         attempt.won(reply.usage)
         self._reply = call.answered(reply)
 

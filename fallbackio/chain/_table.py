@@ -53,6 +53,7 @@ _TABLE: dict[type[AttemptError], Handling] = {
     errors.TimedOut: Handling(Again.BACKOFF, Onward.NEXT, Severity.HARD),
     errors.ConnectionFailed: Handling(Again.UNSENT, Onward.NEXT, Severity.HARD),
     errors.BadAnswer: Handling(Again.BACKOFF, Onward.NEXT, Severity.HARD),
+    errors.Rejected: Handling(Again.BACKOFF, Onward.NEXT, None),
     errors.AuthFailed: Handling(Again.NEVER, Onward.NEXT, Severity.FATAL),
     errors.ModelNotFound: Handling(Again.NEVER, Onward.NEXT, Severity.FATAL),
     errors.InvalidRequest: Handling(Again.NEVER, Onward.RAISE, None),

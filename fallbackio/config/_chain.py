@@ -10,6 +10,7 @@ from typing import Literal
 from fallbackio import clock
 from fallbackio.breaker import Breaker, BreakerPolicy
 from fallbackio.chain import (
+    Accept,
     Coordinator,
     Delivery,
     FallbackRule,
@@ -69,6 +70,9 @@ class Chain(Coordinator):
         fallback_on: Failures that go on to the next endpoint although they would be raised at
             once: error classes, HTTP statuses, or functions of the error that return true (go
             on), false (raise) or `None` (no opinion); a list of them, or one.
+        accept: A function of the `Reply`, plain or async, asked before a whole answer is delivered: true
+            takes it; false, or a text that says why, rejects it, and the next endpoint is asked.  The
+            breaker hears nothing of it.  A stream is then delivered when it is whole.
         upstream: `"stream"` makes `complete` ask for a stream upstream also without a
             `ttft_timeout`.
         sinks: Told of every event; see `fallbackio.events`.
@@ -103,6 +107,7 @@ class Chain(Coordinator):
         breaker: BreakerPolicy | None = None,
         retry: RetryPolicy | None = None,
         fallback_on: Iterable[FallbackRule] | FallbackRule = (),
+        accept: Accept | None = None,
         upstream: Literal["plain", "stream"] = "plain",
         sinks: Iterable[EventSink] = (),
         max_answer_bytes: int = 32 * 2**20,
@@ -116,6 +121,8 @@ class Chain(Coordinator):
         _is("breaker", breaker, BreakerPolicy | None, "a BreakerPolicy, such as BreakerPolicy(consecutive=5)")
         _is("retry", retry, RetryPolicy | None, "a RetryPolicy; how often is max_retries=")
         _is("sinks", sinks, Iterable, "a list of functions of one event; put it in a list")
+        if accept is not None and not callable(accept):
+            raise ConfigError(f"accept must be a function of the reply, not {accept!r}")
         limits = Limits(
             timeout=timeout,
             attempt_timeout=attempt_timeout,
@@ -138,6 +145,7 @@ class Chain(Coordinator):
             strategy=named(strategy),
             delivery=Delivery(commit=commit, on_break=on_break),
             upstream=upstream,
+            accept=accept,
             overrule=parse_rules(fallback_on),
             tell=tell,
             chance=chance,

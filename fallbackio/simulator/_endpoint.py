@@ -11,12 +11,12 @@ from aiohttp import web
 from attrs import Factory, define
 
 from fallbackio import clock
+from fallbackio._checks import nearest
 from fallbackio.dialects import DIALECTS, Dialect, Server
 from fallbackio.errors import AttemptError, ConfigError, ContextTooLong
 from fallbackio.model import Request
 from fallbackio.simulator._answers import compose
 from fallbackio.simulator._behaviour import Behaviour
-from fallbackio.simulator._checks import nearest
 from fallbackio.simulator._embedding import Embedder
 from fallbackio.simulator._exchange import Exchange, failure, whole
 from fallbackio.simulator._player import Player

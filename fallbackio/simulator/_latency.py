@@ -57,7 +57,7 @@ class Lognormal(Latency):
 
     median_s: float = field(validator=_checks.seconds)
     sigma: float = field(default=0.4, validator=_checks.seconds)
-    straggler_ratio: float = field(default=0.0, validator=_checks.ratio)
+    straggler_ratio: float = field(default=0.0, validator=_checks.share)
     straggler_factor: float = field(default=10.0, validator=_checks.over_zero)
 
     def draw(self, lots: random.Random) -> float:

@@ -144,7 +144,7 @@ class Huge(Fault):
         default=50_000_000,
         validator=_checks.check(
             "a whole number of bytes from 0 to 1,000,000,000",
-            lambda value: _checks.whole(value) and 0 <= value <= 1_000_000_000,
+            lambda value: _checks.is_whole(value) and 0 <= value <= 1_000_000_000,
         ),
     )
 

@@ -35,7 +35,7 @@ class Stall(Fault):
         default="content",
         validator=_checks.check(
             '"headers", "content" or a number of tokens',
-            lambda value: value in ("headers", "content") or (_checks.whole(value) and value >= 0),
+            lambda value: value in ("headers", "content") or (_checks.is_whole(value) and value >= 0),
         ),
     )
     for_s: float | None = field(default=None, validator=_checks.seconds)

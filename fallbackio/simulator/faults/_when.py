@@ -28,7 +28,7 @@ class Sometimes(Fault):
         >>> Behaviour(fault=Sometimes(0.05, Status(503)))
     """
 
-    ratio: float = field(validator=_checks.ratio)
+    ratio: float = field(validator=_checks.share)
     fault: Fault = field(validator=is_fault)
 
     def plan(self, exchange: Exchange) -> Plan:
