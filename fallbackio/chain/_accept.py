@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from fallbackio.chain._call import Try
+from fallbackio.chain._try import Try
 from fallbackio.errors import ConfigError, Rejected
 from fallbackio.model import Reply
 

@@ -16,7 +16,7 @@ import anyio
 from attrs import define
 
 from fallbackio import clock
-from fallbackio.chain._call import TICK_S, Try
+from fallbackio.chain._try import TICK_S, Try
 from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError, TimedOut
 from fallbackio.model import Delta, Usage

@@ -25,7 +25,7 @@ from fallbackio.chain._accept import Accept, approved
 from fallbackio.chain._attempt import TICK_S, Opened, ask, chars_in, close, give_up, open_stream
 from fallbackio.chain._background import Background
 from fallbackio.chain._budget import Budget
-from fallbackio.chain._call import Call, Try
+from fallbackio.chain._call import Call
 from fallbackio.chain._contest import contest
 from fallbackio.chain._embedding import check_space, check_vectors
 from fallbackio.chain._hedging import Hedging
@@ -33,8 +33,9 @@ from fallbackio.chain._plan import Plan, Route, Wait
 from fallbackio.chain._reading import Reading
 from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
 from fallbackio.chain._size import least_tokens
-from fallbackio.chain._strategy import Hedge, Sequence, Strategy
+from fallbackio.chain._strategy import Strategy
 from fallbackio.chain._stream import Stream
+from fallbackio.chain._try import Try
 from fallbackio.errors import AttemptError, ConfigError, FallbackError
 from fallbackio.model import EmbeddingRequest, Embeddings, Message, Reply, Request
 from fallbackio.observe import Fanout
@@ -84,15 +85,15 @@ class Coordinator:
         self._retry = retry
         self._strategy = strategy
         self._delivery = delivery
-        hedge = strategy if isinstance(strategy, Hedge) else None
-        self._budget = Budget(retry.budget_ratio if hedge is None else hedge.extra_load)
-        self._background = Background(None if hedge is None else hedge.drain_losers)
+        extra = strategy.extra_load
+        self._budget = Budget(retry.budget_ratio if extra is None else extra)
+        self._background = Background(strategy.drain_losers)
         # What is slow shows in the first content, which a plain answer does not have.
         self._streams_upstream = (
             upstream == "stream"
             or limits.ttft_timeout is not None
             or limits.min_rate is not None
-            or not isinstance(strategy, Sequence)
+            or not strategy.one_at_a_time
         )
         self._overrule = overrule
         self._tell = tell
@@ -370,7 +371,7 @@ class Coordinator:
     async def _opened(self, attempt: Try) -> Opened | None:
         """A streamed answer at its commit point, of this attempt or of one that overtook it."""
         call = attempt.call
-        if not isinstance(self._strategy, Sequence):
+        if not self._strategy.one_at_a_time:
             try:
                 return await contest(Hedging(call, self._strategy), attempt)
             except AttemptError as error:  # it would fail everywhere; the others have been cut

@@ -77,7 +77,7 @@ class _Functions(Generic[T]):
         return self.strategy.delay_s(Latencies(), started)
 
     def another(self, running: int, *, extra: bool) -> Callable[[], Awaitable[T]] | None:
-        if extra and isinstance(self.strategy, Hedge) and running >= self.strategy.max_parallel:
+        if extra and running >= self.strategy.most_at_once:
             return None
         return next(self.fns, None)
 

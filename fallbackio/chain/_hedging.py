@@ -8,9 +8,10 @@ from attrs import frozen
 
 from fallbackio import clock
 from fallbackio.chain._attempt import Opened, close, open_stream, tokens_in
-from fallbackio.chain._call import Call, Try
+from fallbackio.chain._call import Call
 from fallbackio.chain._contest import Failed
-from fallbackio.chain._strategy import Hedge, Strategy
+from fallbackio.chain._strategy import Strategy
+from fallbackio.chain._try import Try
 from fallbackio.errors import AttemptError
 
 __all__ = ["Hedging"]
@@ -29,7 +30,7 @@ class Hedging:
 
     def another(self, running: int, *, extra: bool) -> Try | None:
         """The next endpoint that may be asked; an extra one only as strategy and budget allow."""
-        hedge = extra and isinstance(self.strategy, Hedge)
+        hedge = extra and self.strategy.extra_load is not None
         if hedge and not self._affordable(running):
             return None
         now = clock.now()
@@ -37,8 +38,7 @@ class Hedging:
         return None if ask is None else self.call.start(ask, now, extra=hedge)
 
     def _affordable(self, running: int) -> bool:
-        assert isinstance(self.strategy, Hedge)  # noqa: S101 - `another` has looked
-        return running < self.strategy.max_parallel and self.call.plan.budget.allows()
+        return running < self.strategy.most_at_once and self.call.plan.budget.allows()
 
     async def attempt(self, attempt: Try, alive: Callable[[], None]) -> Opened:
         """Read up to the first content; a failure that would come everywhere is fatal."""

@@ -25,7 +25,7 @@ from fallbackio.chain._table import Again, Handling, Onward, handling
 from fallbackio.endpoint import Endpoint, Provider
 from fallbackio.errors import AttemptError, ConnectionFailed, RateLimited, Refused
 
-__all__ = ["Ask", "Leg", "Plan", "Route", "Wait"]
+__all__ = ["Send", "Leg", "Plan", "Route", "Wait"]
 
 
 @frozen(eq=False)
@@ -53,7 +53,7 @@ class Leg:
 
 
 @frozen
-class Ask:
+class Send:
     """Send to this endpoint now; whoever gets it must settle the permit."""
 
     leg: Leg
@@ -111,7 +111,7 @@ class Plan:
         """How many endpoints could still be asked for the first time."""
         return sum(not leg.tries and not leg.barred and leg.skipped is None for leg in self.legs)
 
-    def next(self, now: float, deadline: float) -> Ask | Wait | None:
+    def next(self, now: float, deadline: float) -> Send | Wait | None:
         """What to do now; `None` when nothing is left that could end before `deadline`."""
         return (
             self._insist(now, deadline)
@@ -159,7 +159,7 @@ class Plan:
         ceiling = min(self.retry.max_s, self.retry.base_s * 2 ** (leg.tries - 1))
         return now + self.chance.uniform(0, ceiling)
 
-    def _insist(self, now: float, deadline: float) -> Ask | Wait | None:
+    def _insist(self, now: float, deadline: float) -> Send | Wait | None:
         leg = self._insisted
         if leg is None or not self._may_repeat or leg.ready_at - now > self.retry.max_s:
             return None
@@ -168,14 +168,14 @@ class Plan:
         self._insisted = None
         return self._repeat(leg)
 
-    def fresh(self, now: float, deadline: float) -> Ask | None:
+    def fresh(self, now: float, deadline: float) -> Send | None:
         """The next endpoint that has not been asked and may be."""
         for leg in self.legs:
             if leg.tries or leg.barred or self._too_slow(leg, deadline - now):
                 continue
             permit = leg.route.breaker.acquire()
             if permit is not None:
-                return self._ask(leg, permit)
+                return self._send(leg, permit)
             if leg.skipped is None:
                 said = "it is resting" if leg.route.breaker.phase == "closed" else "its circuit is open"
                 self._skip(leg, Refused(said, retry_after_s=leg.route.breaker.retry_in_s))
@@ -205,7 +205,7 @@ class Plan:
         leg.skipped = refused
         self.newly_skipped.append(leg)
 
-    def _later(self, now: float, deadline: float) -> Ask | Wait | None:
+    def _later(self, now: float, deadline: float) -> Send | Wait | None:
         """A repeat, or the first try of an endpoint that rests; earliest first."""
         while True:
             leg = min(self.legs, key=lambda leg: self._when(leg, now), default=None)
@@ -258,26 +258,26 @@ class Plan:
     def _may_repeat(self) -> bool:
         return self.retries_left > 0 and self.budget.allows()
 
-    def _repeat(self, leg: Leg) -> Ask | None:
+    def _repeat(self, leg: Leg) -> Send | None:
         permit = leg.route.breaker.acquire()
         if permit is None:
             return None
         again = leg.tries > 0  # not the first try of one that has rested
         self.retries_left -= again
-        return self._ask(leg, permit, extra=again)
+        return self._send(leg, permit, extra=again)
 
-    def _panic(self) -> Ask | None:
+    def _panic(self) -> Send | None:
         closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred]
         if self._forced or not closed_to_us:
             return None
         self._forced = True
         leg = min(closed_to_us, key=lambda leg: leg.route.breaker.retry_in_s)
-        return self._ask(leg, leg.route.breaker.force())
+        return self._send(leg, leg.route.breaker.force())
 
-    def _ask(self, leg: Leg, permit: Permit, *, extra: bool = False) -> Ask:
+    def _send(self, leg: Leg, permit: Permit, *, extra: bool = False) -> Send:
         leg.tries += 1
         leg.ready_at = math.inf
-        return Ask(leg, permit, extra)
+        return Send(leg, permit, extra)
 
     def retry_in_s(self, now: float) -> float | None:
         """Seconds until some endpoint may be tried again, for a caller who gives up now."""

@@ -32,7 +32,7 @@ def may_continue(request: Request) -> bool:
 
 
 async def open_continued(provider: Provider, request: Request, partial: str, note: Note) -> Upstream:
-    """Ask `provider` to go on after `partial`.
+    """Send `provider` to go on after `partial`.
 
     A prefill that it rejects leads to the instruction form.
     """

@@ -3,12 +3,16 @@
 Infinite, it is a sequence: the next endpoint is asked when the one before has failed.  Finite, it
 is a hedge: the next is asked as well when the delay has passed without a first content.  Zero, it
 is a race.  In all three a failure starts the next attempt at once, and a failure never wins.
+
+A strategy also says `one_at_a_time` (a sequence: there is no contest, and no first content to win
+it), `most_at_once`, its `extra_load` (none where a second attempt is not extra) and what becomes of
+losers (`drain_losers`).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from attrs import field, frozen
 
@@ -42,6 +46,11 @@ class Sequence:
     Example:
         >>> fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], strategy=fallbackio.Sequence())
     """
+
+    one_at_a_time: ClassVar[bool] = True
+    most_at_once: ClassVar[float] = 1
+    extra_load: ClassVar[float | None] = None
+    drain_losers: ClassVar[float | None] = None
 
     def delay_s(self, latencies: Latencies, started: int) -> float:
         """Never."""
@@ -88,6 +97,13 @@ class Hedge:
     max_parallel: int = field(default=2, validator=_two_or_more)
     drain_losers: float | None = field(default=None, validator=limit)
 
+    one_at_a_time: ClassVar[bool] = False
+
+    @property
+    def most_at_once(self) -> float:
+        """How many attempts may be under way at once."""
+        return self.max_parallel
+
     def delay_s(self, latencies: Latencies, started: int) -> float:
         """Seconds from the start of the `started`-th attempt, of an endpoint with these times."""
         growth = float(2 ** (started - 1))
@@ -127,6 +143,15 @@ class Race:
     """
 
     width: int | None = field(default=None, validator=_two_or_more)
+
+    one_at_a_time: ClassVar[bool] = False
+    extra_load: ClassVar[float | None] = None
+    drain_losers: ClassVar[float | None] = None
+
+    @property
+    def most_at_once(self) -> float:
+        """How many attempts may be under way at once."""
+        return math.inf if self.width is None else self.width
 
     def delay_s(self, latencies: Latencies, started: int) -> float:
         """None, up to the width."""

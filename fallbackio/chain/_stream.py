@@ -18,10 +18,11 @@ import attrs
 from fallbackio import clock
 from fallbackio._draft import Draft
 from fallbackio.chain._attempt import Opened, close, give_up
-from fallbackio.chain._call import Call, Try
+from fallbackio.chain._call import Call
 from fallbackio.chain._reading import Reading
 from fallbackio.chain._resume import Overlap, may_continue
 from fallbackio.chain._settings import OnBreak
+from fallbackio.chain._try import Try
 from fallbackio.errors import AttemptError, ConfigError, FallbackError, StreamBroken, TimedOut
 from fallbackio.model import Delta, Reply, Report, Restarted
 

@@ -33,7 +33,7 @@ def two(**settings: Any) -> tuple[ScriptedEndpoint, ScriptedEndpoint, fallbackio
 @virtual_time
 async def test_a_rejected_answer_moves_on(accept: Any, upstream: Any) -> None:
     """What accept does not take counts as a failure of the attempt and of nothing else."""
-    a, b, chain = two(accept=accept, upstream=upstream)
+    a, _, chain = two(accept=accept, upstream=upstream)
 
     for _ in range(20):
         reply = await chain.complete("hi")
@@ -80,7 +80,7 @@ async def test_a_call_may_have_its_own() -> None:
     assert (await chain.complete("hi", accept=None)).text == "no"
     assert (await chain.complete("hi", accept=lambda reply: reply.text == "no")).text == "no"
     async with chain.stream("hi", accept=None) as stream:
-        assert [delta.text async for delta in stream][0] == "no"
+        assert [delta.text async for delta in stream if delta.text] == ["no"]
 
 
 @virtual_time

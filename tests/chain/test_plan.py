@@ -10,7 +10,7 @@ import pytest
 
 from fallbackio.breaker import Breaker, BreakerPolicy, Severity
 from fallbackio.chain._budget import Budget
-from fallbackio.chain._plan import Ask, Leg, Plan, Route, Wait
+from fallbackio.chain._plan import Leg, Plan, Route, Send, Wait
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError, RateLimited, ServerFault
@@ -47,16 +47,16 @@ def plan_of(
     return Plan.over(routes, retry or RetryPolicy(), max_retries, lots, Budget(0.2), None)
 
 
-def asked(step: Ask | Wait | None) -> str:
+def asked(step: Send | Wait | None) -> str:
     """The name of the endpoint that is asked, and nothing else will do."""
-    assert isinstance(step, Ask)
+    assert isinstance(step, Send)
     return step.leg.route.spec.name
 
 
 def fail(plan: Plan, error: AttemptError, now: float) -> Leg:
-    """Ask whoever is next, and have it fail."""
+    """Send whoever is next, and have it fail."""
     step = plan.next(now, math.inf)
-    assert isinstance(step, Ask)
+    assert isinstance(step, Send)
     step.permit.left()
     plan.failed(step.leg, error, now)
     return step.leg
@@ -74,7 +74,7 @@ async def test_panic_takes_the_endpoint_nearest_to_its_probe() -> None:
     step = plan.next(3.0, math.inf)
 
     assert asked(step) == "b"
-    assert isinstance(step, Ask)
+    assert isinstance(step, Send)
     assert step.permit.forced
 
 
@@ -146,11 +146,11 @@ async def test_a_first_try_after_a_rest_is_no_repeat() -> None:
     assert plan.next(0.0, math.inf) == Wait(5.0)
     await anyio.sleep(5)
     first = plan.next(5.0, math.inf)
-    assert isinstance(first, Ask)
+    assert isinstance(first, Send)
     assert (first.leg.tries, first.extra, plan.retries_left) == (1, False, 1)
 
     first.permit.left()
     plan.failed(first.leg, ServerFault(), 5.0)
     again = plan.next(first.leg.ready_at, math.inf)
-    assert isinstance(again, Ask)
+    assert isinstance(again, Send)
     assert (again.leg.tries, again.extra, plan.retries_left) == (2, True, 0)

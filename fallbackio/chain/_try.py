@@ -1,0 +1,186 @@
+"""One attempt while it runs.
+
+A `Try` holds the permit, and whoever started it ends it exactly once with `won`, `failed` or `cut`;
+all three are synchronous, so that they work in a cancelled scope.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from fallbackio import clock
+from fallbackio.breaker import Severity
+from fallbackio.chain._plan import Send
+from fallbackio.chain._table import handling
+from fallbackio.errors import AttemptError, Phase, TimedOut
+from fallbackio.model import Attempt, Outcome, Reply, Usage
+
+if TYPE_CHECKING:
+    # A try belongs to its call, and a call's ledger consists of its tries.
+    from fallbackio.chain._call import Call
+
+__all__ = ["TICK_S", "Try"]
+
+# Two instants nearer than this are one; asyncio's own resolution is 1e-9 s.
+TICK_S = 1e-6
+
+
+class Try:
+    """One attempt from its start to its outcome."""
+
+    __slots__ = (
+        "_extra",
+        "_notes",
+        "_permit",
+        "alive",
+        "attempt",
+        "call",
+        "forced",
+        "leg",
+        "limit_s",
+        "phase",
+        "started",
+        "ttft_s",
+        "usage",
+        "whole_s",
+    )
+
+    def __init__(self, call: Call, ask: Send, now: float, *, extra: bool) -> None:
+        self.call = call
+        self.leg = ask.leg
+        self.forced = ask.permit.forced
+        self.started = now
+        self._notes: list[str] = []
+        self.whole_s = call.allowance(now, ask.leg.route.latencies)
+        # The first timer's length and name.
+        self.limit_s: float = self.whole_s
+        self.phase: Phase = "attempt"
+        first = call.first_content_s(self.leg.route.latencies)
+        if first < self.whole_s:
+            self.limit_s, self.phase = first, "first_content"
+        self.alive = False  # the provider has accepted the request; known for streams
+        self.ttft_s: float | None = None
+        self.usage: Usage | None = None
+        self.attempt: Attempt | None = None  # set once, by the outcome
+        self._permit = ask.permit
+        self._extra = extra
+        if extra:
+            call.plan.budget.withdraw()
+
+    def won(self, usage: Usage | None) -> None:
+        """It gave the answer."""
+        self._permit.ok()
+        self.usage = usage
+        self._end("won", None, self.leg.route.provider.success_status)
+
+    def named(self, reply: Reply) -> Reply:
+        """The reply with what not every provider says: an id, the model, the time."""
+        if reply.id and reply.model and reply.created:
+            return reply
+        return attrs.evolve(
+            reply,
+            id=reply.id or f"chatcmpl-{self.call.plan.chance.getrandbits(96):024x}",
+            model=reply.model or self.leg.route.spec.model,
+            created=reply.created or int(clock.wall()),
+        )
+
+    def failed(self, error: AttemptError, usage: Usage | None = None) -> AttemptError:
+        """It failed; the breaker learns what the table says.  Returns the error, now with its place."""
+        severity = handling(error).severity
+        if severity is None:
+            self._permit.left()
+        else:
+            self._permit.failed(severity, error.retry_after_s, error.summary)
+        self.usage = usage
+        self._end("failed", self._placed(error), error.status)
+        return error
+
+    def timed_out(self, error: TimedOut) -> TimedOut:
+        """Our timer ended it.
+
+        An endpoint that was given less than its fair share of time, because others had used the
+        call's up, is not blamed for it, unless it was slow by any measure.
+        """
+        age = clock.now() - self.started
+        self.leg.route.latencies.add(age, answered=False)
+        slow = age >= self.leg.route.breaker.policy.slow_after_s or self._is_long_for_it(error.limit_s)
+        if slow or error.phase != "attempt" or self.call.is_fair(error.limit_s):
+            self.failed(error)
+        else:
+            self._permit.left()
+            self._end("cut", self._placed(error), None)
+        return error
+
+    def _is_long_for_it(self, limit_s: float) -> bool:
+        """Whether the endpoint has nearly always answered within this limit."""
+        route = self.leg.route
+        measure = route.latencies if self.call.request.stream else route.durations
+        usual = measure.answered_within(0.95)
+        return usual is not None and limit_s >= usual
+
+    def cut(self, tokens: int = 0) -> None:
+        """We stopped it.  Does nothing after an outcome.
+
+        The caller was cancelled or left: nothing was learnt.  Or another attempt won: then a loser
+        that was slow by its own measure counts as failed, because racing would hide a dead endpoint
+        for ever, and may be asked again if the winner breaks.  `tokens` were seen, and are charged for.
+        """
+        if self.attempt is not None:
+            return
+        age = clock.now() - self.started
+        self.usage = Usage(completion_tokens=tokens) if tokens else None
+        lost = self.call.winner not in (None, self)
+        if lost:
+            self.leg.tries = 0
+        if lost and age >= self.call.slow_s(self) and self._had_as_long_as_the_winner(age):
+            self.leg.route.latencies.add(age, answered=False)
+            self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
+        else:
+            self._permit.left()
+        self._end("cut", None, None)
+
+    def _had_as_long_as_the_winner(self, age: float) -> bool:
+        """Whether it ran at least as long as the winner needed; one that began later may be as quick."""
+        winner = self.call.winner
+        return winner is None or winner.ttft_s is None or age >= winner.ttft_s - TICK_S
+
+    def second(self, tokens: int) -> None:
+        """It succeeded in the tick in which another had won: a good sign, and not wanted for now."""
+        self.leg.tries = 0
+        self._permit.ok()
+        self.usage = Usage(completion_tokens=tokens)
+        self._end("cut", None, None)
+
+    def _placed(self, error: AttemptError) -> AttemptError:
+        spec = self.leg.route.spec
+        return error.placed(spec.name, spec.vendor, spec.model)
+
+    def _end(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> None:
+        if self._extra:
+            self.call.plan.budget.give_back()
+        self.attempt = self._entry(outcome, error, status)
+        self.call.ended(self.attempt)
+
+    def note(self, text: str) -> None:
+        """Something was changed in the request to suit the endpoint."""
+        if text not in self._notes:
+            self._notes.append(text)
+
+    def _entry(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> Attempt:
+        spec = self.leg.route.spec
+        return Attempt(
+            endpoint=spec.name,
+            vendor=spec.vendor,
+            model=spec.model,
+            outcome=outcome,
+            error=error,
+            status=status,
+            started_s=self.started - self.call.started,
+            ttft_s=self.ttft_s,
+            duration_s=clock.now() - self.started,
+            usage=self.usage,
+            forced=self.forced,
+            notes=tuple(self._notes),
+        )
