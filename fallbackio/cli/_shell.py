@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -10,6 +12,8 @@ from typing import TypeVar
 
 import anyio
 import typer
+
+from fallbackio.errors import FallbackError
 
 __all__ = ["LogCount", "complain", "printable", "quiet_log", "run"]
 
@@ -28,12 +32,26 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
         return anyio.run(main)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    except OSError as error:
+        raise _unwritable(error) from None
     except BaseExceptionGroup as group:
-        # Whoever read our output has left; typer ends quietly if it sees the plain error.
-        left = group.subgroup(BrokenPipeError)
-        if left is None:
+        failed = group.subgroup(OSError)
+        if failed is None:
             raise
-        raise _first(left) from None
+        raise _unwritable(_first(failed)) from None
+
+
+def _unwritable(error: BaseException) -> BaseException:
+    """What becomes of output that cannot be written; the network's errors are never plain ones."""
+    if isinstance(error, FallbackError):
+        return error  # one of these is a TimeoutError, and so for Python an OSError
+    if not isinstance(error, OSError) or isinstance(error, BrokenPipeError):
+        return error  # whoever read our output has left: typer ends quietly if it sees the plain error
+    complain(f"cannot write the output: {error.strerror or error}")
+    # What is left in the buffer would be tried once more, and complained about, at the very end.
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return typer.Exit(1)
 
 
 def _first(error: BaseException) -> BaseException:

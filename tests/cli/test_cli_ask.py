@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import signal
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from cli_kit import Simulated, invoke, running, simulator
+from cli_kit import COMMAND, Simulated, invoke, running, simulator
 
 from fallbackio.cli._ask import _step
 from fallbackio.endpoint import Endpoint
@@ -165,6 +167,21 @@ def test_control_characters_do_not_reach_the_terminal(sim: Simulated) -> None:
     done = invoke("ask", "?", "-m", model)
 
     assert done.out == "]0;ownedred\tand\nblack2J\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("how", ["--stream", "--no-stream"])
+def test_a_full_disk_is_said_in_a_sentence(sim: Simulated, how: str) -> None:
+    """Output that cannot be written ends the command with a message and no traceback."""
+    model = sim.behave(f"well{how}", text="All is well.")
+    command = [*COMMAND, "ask", "hi", "-m", model, how]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+
+    assert done.returncode == 1
+    assert "cannot write the output: No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
 
 
 def test_ctrl_c_is_quiet(sim: Simulated) -> None:
