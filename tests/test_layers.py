@@ -18,6 +18,7 @@ RANKS = {
     "_checks": 1,
     "_tasks": 1,
     "model": 1,
+    "_aws": 2,
     "_draft": 2,
     "events": 2,
     "endpoint": 2,
@@ -36,6 +37,8 @@ RANKS = {
 DOORS = {
     "aiobreaker": {"breaker/_aiobreaker.py"},
     "aiohttp": {"transport", "simulator"},
+    "botocore": {"_aws.py"},
+    "google": {"transport/_google_account.py"},
     "typer": {"cli"},
     "rich": {"cli"},
 }

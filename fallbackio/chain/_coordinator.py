@@ -298,7 +298,9 @@ class Coordinator:
     async def _vectors(self, request: EmbeddingRequest, attempt: Try) -> Embeddings | None:
         async def asking() -> Embeddings:
             embeddings = await attempt.leg.route.provider.embed(request)
-            self._dimensions = check_vectors(embeddings, request, self._dimensions)
+            size = check_vectors(embeddings, request, self._dimensions)
+            if "dimensions" not in request.params:
+                self._dimensions = size
             return embeddings
 
         embeddings = await self._asked(attempt, asking)

@@ -11,6 +11,7 @@ import typer
 import fallbackio
 from fallbackio.cli._ask import ask
 from fallbackio.cli._simulate import simulate
+from fallbackio.cli._vendors import vendors
 from fallbackio.cli.demo import demo
 
 __all__ = ["app"]
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(ask)
 app.command()(simulate)
+app.command()(vendors)
 
 
 def _version(wanted: bool) -> None:

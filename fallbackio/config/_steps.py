@@ -1,8 +1,8 @@
 """What a user writes for a step becomes an endpoint with nothing left open.
 
-`"openai/gpt-4o"` gets its base URL and dialect from the vendor data and its key from the
-environment, here and once, so that an unknown vendor or a missing key is found when the chain is
-built and not in the outage.
+`"openai/gpt-4o"` gets its base URL and dialect from the vendor data, its key (and account or region)
+from the environment and its context window from what is known of the model, here and once, so that an
+unknown vendor or a missing key is found when the chain is built and not in the outage.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from fallbackio.config._address import address_of
 from fallbackio.config._environ import first_set
-from fallbackio.dialects import DIALECTS, VENDORS, Vendor
+from fallbackio.dialects import DIALECTS, VENDORS, Vendor, window_of
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import ConfigError
 
@@ -46,7 +47,8 @@ def _complete(step: object) -> Endpoint:
         raise ConfigError(f"a step is a 'vendor/model' string or an Endpoint, not {type(step).__name__}")
     if step.fn is not None:
         return step
-    return _asked(_at_url(step) if step.base_url is not None and not step.vendor else _from_vendor(step))
+    addressed = step.base_url is not None and not step.vendor
+    return _asked(_at_url(step) if addressed else _from_vendor(step))
 
 
 def _asked(endpoint: Endpoint) -> Endpoint:
@@ -67,6 +69,7 @@ def _at_url(endpoint: Endpoint) -> Endpoint:
         vendor=host,
         name=endpoint.name or f"{host}/{endpoint.model}",
         dialect=_dialect(endpoint.dialect or "openai"),
+        context_window=endpoint.context_window or window_of(endpoint.model, endpoint.headers),
     )
 
 
@@ -82,9 +85,12 @@ def _from_vendor(endpoint: Endpoint) -> Endpoint:
         model=model,
         vendor=name,
         name=endpoint.name or f"{name}/{model}",
-        base_url=endpoint.base_url or vendor.base_url,
+        base_url=endpoint.base_url or address_of(vendor),
         dialect=_dialect(endpoint.dialect or vendor.dialect),
-        api_key=endpoint.api_key or _key(vendor),
+        # A token is sent in the key's place; both would be one too many.
+        api_key=endpoint.api_key or (_key(vendor) if endpoint.token is None else None),
+        context_window=endpoint.context_window
+        or (None if vendor.own_windows else window_of(model, endpoint.headers)),
     )
 
 

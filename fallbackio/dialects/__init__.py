@@ -16,12 +16,16 @@ from fallbackio.dialects._dialect import (
     StreamReader,
     StreamWriter,
 )
+from fallbackio.dialects._models import window_of
+from fallbackio.dialects._portable import repaired
+from fallbackio.dialects._quirks import quirks_of
 from fallbackio.dialects._registry import DIALECTS
 from fallbackio.dialects._shared import deltas_of
-from fallbackio.dialects._vendors import VENDORS, Vendor
+from fallbackio.dialects._vendors import PLACEHOLDER, VENDORS, Vendor
 
 __all__ = [
     "DIALECTS",
+    "PLACEHOLDER",
     "VENDORS",
     "Client",
     "CredentialKind",
@@ -33,4 +37,7 @@ __all__ = [
     "StreamWriter",
     "Vendor",
     "deltas_of",
+    "quirks_of",
+    "repaired",
+    "window_of",
 ]

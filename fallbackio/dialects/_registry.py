@@ -14,6 +14,12 @@ __all__ = ["DIALECTS"]
 _NAMES = (
     "openai",
     "anthropic",
+    "gemini",
+    "cohere",
+    "ollama",
+    "azure",
+    "bedrock",
+    "openai_responses",
 )
 
 

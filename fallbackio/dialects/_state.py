@@ -7,6 +7,7 @@ only to its own kind.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +19,11 @@ __all__ = ["KEY", "own_state", "state_of"]
 KEY = "provider_state"
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
+
+# What of a model's name tells only the release: a date, a number of three digits, `latest`.
+_RELEASE = re.compile(
+    r"[-@](?:latest|\d{3}|\d{8}|\d{4}-\d\d-\d\d|preview(?:-\d\d-(?:\d\d|\d{4}))?)(?:-v\d+(?::\d+)?)?$"
+)
 
 
 def state_of(dialect: str, model: str, kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,5 +46,13 @@ def own_state(message: Mapping[str, Any], dialect: str, model: str, note: Note) 
 
 
 def _same(said: str, asked: str) -> bool:
-    """Whether the model that answered is the one that is asked, whose name may lack the date."""
-    return not said or said.startswith(asked) or asked.startswith(said)
+    """Whether the model that answered is the one that is asked; one of the names may lack the release.
+
+    A longer name alone tells nothing: gpt-4o is no gpt-4, and no -flash a -flash-lite.
+    """
+    if not said or said == asked:
+        return True
+    said_base, asked_base = _RELEASE.sub("", said), _RELEASE.sub("", asked)
+    if said_base != asked_base:
+        return False
+    return asked == asked_base or said == said_base or asked.endswith("latest") or said.endswith("latest")

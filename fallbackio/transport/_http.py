@@ -22,7 +22,7 @@ from attrs import field, frozen
 from yarl import URL
 
 from fallbackio import clock
-from fallbackio.dialects import Dialect, StreamReader, deltas_of
+from fallbackio.dialects import Dialect, StreamReader, deltas_of, repaired
 from fallbackio.endpoint import Endpoint, Note, Upstream, unnoted
 from fallbackio.errors import AttemptError, BadAnswer, ConfigError, ConnectionFailed, InvalidRequest
 from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
@@ -123,7 +123,10 @@ class HttpProvider:
         self._urls = {
             stream: URL(self._client.url(endpoint, stream=stream), encoded=True) for stream in (False, True)
         }
-        self._headers = self._client.headers(endpoint)
+        static = self._client.headers(endpoint)
+        # An account's or a token's header takes the place of a key's, whatever its letters.
+        signed = () if credentials is None else ("authorization",)
+        self._headers = {name: value for name, value in static.items() if name.lower() not in signed}
         self._secrets = secrets_of(endpoint)
         self._told: set[str] = set()  # dropped parameters that were warned about
 
@@ -158,6 +161,9 @@ class HttpProvider:
         """The request in this endpoint's words."""
         if self._endpoint.system_prefix or self._endpoint.adapt is not None:
             request = self._endpoint.adapted(request, note)
+        messages = repaired(request.messages, note)
+        if messages is not request.messages:
+            request = request.with_messages(messages)
         body = self._client.encode(request, self._endpoint, note)
         if self._endpoint.unsupported == "drop":
             self._tell_dropped(self._client.dropped(request, self._endpoint))

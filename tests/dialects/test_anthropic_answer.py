@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS
+from fallbackio.dialects._state import state_of
 from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest, Overloaded, RateLimited, ServerFault
 from fallbackio.model import Delta, FunctionCall, Reply, ToolCall, ToolCallDelta, Usage
 
@@ -49,6 +50,11 @@ def piece(**said: Any) -> Delta:
     return Delta(**said, id=ID, model=MODEL)
 
 
+THOUGHTS = [
+    {"type": "thinking", "thinking": "Six by seven is 42.", "signature": "EqQBCgIYAhIM1gbc"},
+    {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3p"},
+]
+
 EXPECTED = {
     "text.sse": [
         piece(text="Grüße"),
@@ -74,6 +80,7 @@ EXPECTED = {
         piece(
             finish_reason="stop",
             usage=Usage(prompt_tokens=2121, completion_tokens=33, cached_tokens=2000, reasoning_tokens=12),
+            extra=state_of("anthropic", MODEL, {"blocks": THOUGHTS}),
         ),
     ],
     "unknown.sse": [

@@ -526,7 +526,10 @@ LOST: dict[str, tuple[str, Fields]] = {
     "service_tier": ("claude-sonnet-4-5", {"service_tier": "flex"}),
     "metadata": ("claude-sonnet-4-5", {"metadata": {"team": "a"}}),
     "tool_choice": ("claude-sonnet-4-5", {"tool_choice": {"type": "allowed_tools"}}),
-    "response_format": ("claude-3-5-haiku-latest", {"response_format": BY_SCHEMA}),
+    "response_format": (
+        "claude-3-5-haiku-latest",
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "array"}}}},
+    ),
     "grammar": ("claude-sonnet-4-5", {"response_format": {"type": "grammar"}}),
     "effort": ("claude-sonnet-4-5", {"reasoning_effort": "high"}),
     "effort of an alias": ("some-alias", {"reasoning_effort": "high"}),

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from fallbackio.dialects import DIALECTS, deltas_of
+from fallbackio.dialects.anthropic._thinking import signature
 from fallbackio.errors import (
     AttemptError,
     AuthFailed,
@@ -72,7 +73,7 @@ def assert_is_the_reply(message: anthropic.types.Message) -> None:
     blocks = [block.model_dump(exclude_none=True) for block in message.content]
     assert ("msg_1", "claude-sonnet-4-5", "tool_use") == (message.id, message.model, message.stop_reason)
     assert [
-        {"type": "thinking", "thinking": "hm", "signature": ""},
+        {"type": "thinking", "thinking": "hm", "signature": signature("hm")},
         {"type": "text", "text": "Let me look."},
         {"type": "tool_use", "id": "a", "name": "weather", "input": {"city": "Oslo"}},
     ] == blocks

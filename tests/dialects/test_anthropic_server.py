@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS, deltas_of
+from fallbackio.dialects.anthropic._thinking import signature, state
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest, Overloaded
 from fallbackio.model import (
@@ -84,6 +85,7 @@ def test_read() -> None:
             "tool_calls": [
                 {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}}
             ],
+            **state("m", [{"type": "thinking", "thinking": "hm", "signature": "s"}]),
         },
         {
             "role": "tool",
@@ -97,6 +99,8 @@ def test_read() -> None:
         {"role": "user", "content": "Go on"},
     ) == request.messages
 
+
+THINKING: Fields = {"thinking": {"type": "enabled", "budget_tokens": 2048}, "max_tokens": 9000}
 
 BAD_FIELDS: dict[str, Fields] = {
     "no model": {"model": "absent"},
@@ -123,6 +127,25 @@ BAD_FIELDS: dict[str, Fields] = {
     "unknown choice": {
         "tools": [{"name": "f", "input_schema": {"type": "object"}}],
         "tool_choice": {"type": "required"},
+    },
+    "thinking of another kind": {"thinking": {"type": "on"}},
+    "thinking on a small budget": {
+        "thinking": {"type": "enabled", "budget_tokens": 1023},
+        "max_tokens": 9000,
+    },
+    "thinking beyond the limit": {
+        "thinking": {"type": "enabled", "budget_tokens": 2048},
+        "max_tokens": 2048,
+    },
+    "thinking and a prefill": {**THINKING, "messages": [user("Hi"), assistant("It is")]},
+    "thinking and a forced tool": {
+        **THINKING,
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+        "tool_choice": {"type": "any"},
+    },
+    "thinking on in a loop without": {
+        **THINKING,
+        "messages": [user("Hi"), assistant(use()), user(result())],
     },
     "format without schema": {"output_config": {"format": {"type": "json_schema"}}},
 }
@@ -160,8 +183,32 @@ BAD_TURNS: dict[str, list[Fields]] = {
     "result without call": [user(result())],
     "result too late": [user("Hi"), assistant(use()), user(result()), assistant("x"), user(result())],
     "result after text": [user("Hi"), assistant(use()), user(text("x"), result())],
+    "one id for two calls": [user("Hi"), assistant(use(), use()), user(result())],
+    "one id in two turns": [
+        user("Hi"),
+        assistant(use()),
+        user(result()),
+        assistant(use()),
+        user(result()),
+    ],
     "two results": [user("Hi"), assistant(use()), user(result(), result())],
     "call by the user": [user(use())],
+    "thinking without signature": [
+        user("Hi"),
+        assistant({"type": "thinking", "thinking": "hm"}, text("x")),
+        user("Ho"),
+    ],
+    "thinking that was changed": [
+        user("Hi"),
+        assistant({"type": "thinking", "thinking": "ha", "signature": signature("hm")}, text("x")),
+        user("Ho"),
+    ],
+    "redacted thinking without data": [
+        user("Hi"),
+        assistant({"type": "redacted_thinking"}, text("x")),
+        user("Ho"),
+    ],
+    "thinking by the user": [user({"type": "thinking", "thinking": "hm", "signature": "s"})],
     "image by the assistant": [user("Hi"), assistant({"type": "image", "source": {}})],
 }
 
@@ -179,6 +226,15 @@ GOOD_TURNS: dict[str, list[Fields]] = {
         assistant(use("a"), use("b")),
         user(result("b")),
         user(result("a"), text("x")),
+    ],
+    "thinking": [
+        user("Hi"),
+        assistant(
+            {"type": "thinking", "thinking": "hm", "signature": signature("hm")},
+            {"type": "redacted_thinking", "data": "EmwK"},
+            use(),
+        ),
+        user(result()),
     ],
     "an assistant in two turns": [user("Hi"), assistant("Look."), assistant(use()), user(result())],
     "empty prefill": [user("Hi"), assistant("")],
@@ -317,10 +373,13 @@ def replies(draw: st.DrawFn) -> Reply:
     content = draw(TEXTS) or (None if calls else "")
     reasons = ["tool_calls"] if calls else ["stop", "length", "content_filter"]
     prompt, cached, said, reasoned = sorted(draw(st.tuples(*[st.integers(1, 10**6)] * 4)), reverse=True)
+    model, thought = draw(WORDS), draw(TEXTS)
+    blocks = [{"type": "thinking", "thinking": thought, "signature": signature(thought)}] if thought else []
+    message = Message(content, calls, reasoning=thought, extra=state(model, blocks))
     return Reply(
         id=draw(WORDS),
-        model=draw(WORDS),
-        choices=(Choice(Message(content, calls, reasoning=draw(TEXTS)), draw(st.sampled_from(reasons))),),
+        model=model,
+        choices=(Choice(message, draw(st.sampled_from(reasons))),),
         usage=Usage(
             prompt_tokens=prompt, cached_tokens=cached, completion_tokens=said, reasoning_tokens=reasoned
         ),
@@ -408,7 +467,7 @@ def test_the_order_of_events() -> None:
         },
         begin(0, type="thinking", thinking="", signature=""),
         piece(0, "thinking_delta", thinking="hm"),
-        piece(0, "signature_delta", signature=""),
+        piece(0, "signature_delta", signature=signature("hm")),
         stop(0),
         begin(1, type="text", text=""),
         piece(1, "text_delta", text="Hi"),

@@ -170,7 +170,7 @@ def test_tools_without_effort(model: str, params: dict[str, Any], expected: str 
 
 
 @pytest.mark.parametrize(
-    ("vendor", "expected"), [("openai", "developer"), ("groq", "system"), ("some.host", "system")]
+    ("vendor", "expected"), [("openai", "developer"), ("together", "system"), ("some.host", "system")]
 )
 def test_developer(vendor: str, expected: str) -> None:
     """Vendors that do not know the role `developer` are sent `system`; the caller's messages stay."""

@@ -8,7 +8,8 @@ from typing import cast
 
 import pytest
 
-from fallbackio.dialects import DIALECTS, VENDORS, Dialect, Vendor
+from fallbackio.dialects import DIALECTS, PLACEHOLDER, VENDORS, Dialect, Vendor, quirks_of
+from fallbackio.dialects._quirks import QUIRKS
 from fallbackio.endpoint import Endpoint
 from fallbackio.simulator._routes import target_of
 
@@ -18,12 +19,14 @@ EVERY = pytest.mark.parametrize("vendor", VENDORS.values(), ids=lambda vendor: v
 @EVERY
 def test_a_vendor_can_be_asked(vendor: Vendor) -> None:
     """Every vendor's base URL makes an endpoint whose dialect builds a URL below it."""
-    endpoint = Endpoint("some/model", base_url=vendor.base_url, vendor=vendor.name, dialect=vendor.dialect)
+    for template in (vendor.base_url, *vendor.base_url_for.values()):
+        base_url = PLACEHOLDER.sub("there", template)
+        endpoint = Endpoint("some/model", base_url=base_url, vendor=vendor.name, dialect=vendor.dialect)
 
-    url = DIALECTS[vendor.dialect].client.url(endpoint)
+        url = DIALECTS[vendor.dialect].client.url(endpoint)
 
-    assert url.startswith(f"{vendor.base_url}/")
-    assert "//" not in url.partition("://")[2]
+        assert url.startswith(f"{base_url}/")
+        assert "//" not in url.partition("://")[2]
 
 
 @EVERY
@@ -37,6 +40,47 @@ def test_a_vendor_that_needs_a_key_names_a_variable(vendor: Vendor) -> None:
 def test_keys_travel_encrypted(vendor: Vendor) -> None:
     """Plain HTTP goes to this machine only."""
     assert vendor.base_url.startswith(("https://", "http://localhost:", "http://127.0.0.1:"))
+
+
+@EVERY
+def test_other_addresses_are_urls(vendor: Vendor) -> None:
+    """What is offered for `base_url=` is taken there, and is not the address it has anyway."""
+    for url in vendor.others:
+        assert Endpoint("m", base_url=PLACEHOLDER.sub("there", url)).base_url
+        assert url != vendor.base_url
+        assert url.startswith("https://")
+
+
+@EVERY
+def test_every_row_is_dated(vendor: Vendor) -> None:
+    """A reader can tell how old a fact is."""
+    assert re.fullmatch(r"202\d-(0[1-9]|1[0-2])", vendor.verified)
+
+
+@EVERY
+def test_placeholders_are_well_formed(vendor: Vendor) -> None:
+    """Every brace belongs to a placeholder, so that none is ever sent, and exceptions need no others."""
+    templates = (vendor.base_url, *vendor.base_url_for.values())
+    known = set(PLACEHOLDER.findall(vendor.base_url))
+
+    assert not any({"{", "}"} & {*PLACEHOLDER.sub("", template)} for template in templates)
+    assert all(set(PLACEHOLDER.findall(template)) <= known for template in templates)
+    assert known or not vendor.base_url_for
+
+
+def test_quirks_belong_to_vendors() -> None:
+    """A vendor that was renamed takes its quirks along."""
+    assert [name for name in QUIRKS if name not in VENDORS] == []
+    assert all(quirks_of(name) for name in QUIRKS)
+    assert quirks_of("openrouter") == ()
+
+
+@pytest.mark.parametrize(
+    "value", [*VENDORS.values(), *QUIRKS.values()], ids=lambda value: type(value).__name__
+)
+def test_a_row_is_a_value(value: object) -> None:
+    """Rows can stand in sets, which holds only for what nobody can change."""
+    assert len({value, value}) == 1
 
 
 @EVERY

@@ -31,7 +31,7 @@ class Seed:
     @property
     def is_stream(self) -> bool:
         """Whether it is a stream of events, or a plain answer."""
-        return self.name.endswith(".sse")
+        return self.name.endswith((".sse", ".ndjson", ".eventstream"))
 
 
 def _recorded() -> Iterator[Seed]:

@@ -40,8 +40,14 @@ Check = Callable[[bytes, random.Random], None]
 
 # Why an answer ended, as JSON names it; the oracle for "whole", which no reader has a part in.
 _END = {
+    "bedrock": re.compile(rb'stop(R|\\u0052)eason"\s*:\s*"', re.IGNORECASE),
+    "azure": re.compile(rb'finish(_|\\u005f)reason"\s*:\s*"', re.IGNORECASE),
+    "openai_responses": re.compile(rb"response\.(completed|incomplete)"),
     "openai": re.compile(rb'finish(_|\\u005f)reason"\s*:\s*"', re.IGNORECASE),
     "anthropic": re.compile(rb'stop(_|\\u005f)reason"\s*:\s*"', re.IGNORECASE),
+    "gemini": re.compile(rb'finish(R|\\u0052)eason"\s*:\s*"', re.IGNORECASE),
+    "cohere": re.compile(rb'finish(_|\\u005f)reason"\s*:\s*"', re.IGNORECASE),
+    "ollama": re.compile(rb'"(d|\\u0064)one"\s*:\s*true'),
 }
 _HEADERS = (
     "retry-after",

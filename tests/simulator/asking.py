@@ -36,8 +36,8 @@ class Seen:
 
     @property
     def words(self) -> int:
-        """How many of the answer's words have come."""
-        return len(re.findall(rb"word\d", self.body))
+        """How many of the answer's words have come; some formats say them again at the end."""
+        return len(set(re.findall(rb"word\d+", self.body)))
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def ask(
     try:
         with anyio.fail_after(within_s):
             async with aiohttp.ClientSession() as session:
-                await _look(session, client.url(target), client.headers(target), sent, seen)
+                await _look(session, client.url(target, stream=stream), client.headers(target), sent, seen)
     except (TimeoutError, aiohttp.ClientError) as error:
         seen.ending = _ending(error)
     seen.ended_at = clock.now()

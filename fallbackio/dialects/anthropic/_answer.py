@@ -3,6 +3,7 @@
 Blocks and events that we do not know are skipped, as Anthropic asks of its clients; what contradicts
 the format is a `BadAnswer`.  Three rules bite in practice: `message_start` shows nothing yet, counts
 of tokens are cumulative, so that the last word wins, and an answer without a `stop_reason` is broken.
+A call of the tool `json_answer`, which only we can have offered, is the answer's text.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ import orjson
 from fallbackio.dialects._shared import count, json_object
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.dialects.anthropic._errors import in_band
+from fallbackio.dialects.anthropic._thinking import BLOCKS, state
 from fallbackio.errors import AttemptError, BadAnswer
 from fallbackio.model import Choice, Delta, FunctionCall, Message, Reply, ToolCall, ToolCallDelta, Usage
 
-__all__ = ["STOP_REASONS", "AnthropicReader", "reply_of"]
+__all__ = ["JSON_ANSWER", "STOP_REASONS", "AnthropicReader", "reply_of"]
+
+# The tool through which a model without JSON schemas is made to answer by one.
+JSON_ANSWER = "json_answer"
 
 # OpenAI's word for each stop reason; one that is not here is passed on as it is.
 STOP_REASONS: Mapping[str, str] = {
@@ -57,29 +62,41 @@ def _is_error(answer: Mapping[str, Any]) -> bool:
 
 def _reply(answer: dict[str, Any]) -> Reply:
     texts: list[str] = []
-    thoughts: list[str] = []
+    thoughts: list[dict[str, Any]] = []
     calls: list[ToolCall] = []
+    reason = _finish_reason(answer["stop_reason"])
     for block in answer["content"]:
         kind = block["type"]
         if kind == "text":
             texts.append(block["text"])
+        elif kind in BLOCKS:
+            thoughts.append(block)
         elif kind == "tool_use":
-            calls.append(_call(block))
-        elif kind == "thinking":
-            thoughts.append(block["thinking"])
+            call = _call(block)
+            if call.name == JSON_ANSWER:
+                texts.append(call.arguments)
+                reason = _CALLED_TO_ANSWER.get(reason, reason)
+            else:
+                calls.append(call)
+    model = _str(answer.get("model") or "")
     message = Message(
         content="".join(texts) if texts or not calls else None,
         tool_calls=tuple(calls),
-        reasoning="".join(thoughts) or None,
+        reasoning="".join([block["thinking"] for block in thoughts if "thinking" in block]) or None,
+        extra=state(model, thoughts),
     )
     usage = answer.get("usage")
     return Reply(
         id=_str(answer.get("id") or ""),
-        model=_str(answer.get("model") or ""),
-        choices=(Choice(message, _finish_reason(answer["stop_reason"])),),
+        model=model,
+        choices=(Choice(message, reason),),
         usage=_usage(usage if isinstance(usage, dict) else {}),
         extra={name: value for name, value in answer.items() if name not in _KNOWN and value is not None},
     )
+
+
+# A model that was made to call the tool of the answer has just answered.
+_CALLED_TO_ANSWER = {"tool_calls": "stop"}
 
 
 def _call(block: Mapping[str, Any]) -> ToolCall:
@@ -119,9 +136,11 @@ class AnthropicReader:
         self._id = self._model = ""
         self._usage: dict[str, Any] = {}
         self._stop_reason: str | None = None
-        # Blocks begun and not yet stopped, by their index; `None` for all that are no tool calls.
-        self._open: dict[int, _OpenCall | None] = {}
+        # Blocks begun and not yet stopped, by their index; `None` for those that leave nothing behind.
+        self._open: dict[int, _OpenCall | _OpenThought | None] = {}
         self._calls = 0
+        self._answers = 0  # calls that are the answer's text
+        self._thoughts: list[dict[str, Any]] = []
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that `chunk` completes."""
@@ -152,19 +171,24 @@ class AnthropicReader:
             raise BadAnswer("the stream ended before its answer did")
         return [self._finish()]
 
-    def _piece(self, call: _OpenCall | None, piece: Mapping[str, Any]) -> Delta | None:
+    def _piece(self, block: _OpenCall | _OpenThought | None, piece: Mapping[str, Any]) -> Delta | None:
         kind = piece["type"]
         if kind == "text_delta":
             text = _str(piece["text"])
             return Delta(text, id=self._id, model=self._model) if text else None
-        if kind == "input_json_delta" and call is not None:
+        if kind == "input_json_delta" and type(block) is _OpenCall:
             arguments = _str(piece["partial_json"])
             if not arguments:
                 return None
-            call.said = True
-            return self._fragment(ToolCallDelta(call.number, arguments=arguments))
+            block.said = True
+            return self._arguments(block, arguments)
         if kind == "thinking_delta":
-            return self._thought(_str(piece["thinking"]))
+            text = _str(piece["thinking"])
+            if type(block) is _OpenThought:
+                block.thinking.append(text)
+            return self._thought(text)
+        if kind == "signature_delta" and type(block) is _OpenThought:
+            block.signature.append(_str(piece["signature"]))
         return None
 
     def _step(self, kind: str, event: Mapping[str, Any]) -> Delta | None:
@@ -189,19 +213,38 @@ class AnthropicReader:
 
     def _start(self, index: int, block: Mapping[str, Any]) -> Delta | None:
         kind = block["type"]
-        if kind != "tool_use":
-            self._open[index] = None
-            if kind == "text" and block.get("text"):
-                return Delta(_str(block["text"]), id=self._id, model=self._model)
-            return self._thought(_str(block.get("thinking", ""))) if kind == "thinking" else None
-        call = self._open[index] = _OpenCall(self._calls, block.get("input"))
-        self._calls += 1
-        return self._fragment(ToolCallDelta(call.number, _str(block["id"]), _str(block["name"])))
+        if kind == "tool_use":
+            return self._call(index, block)
+        self._open[index] = None
+        if kind == "text":
+            text = block.get("text")
+            return Delta(_str(text), id=self._id, model=self._model) if text else None
+        if kind in BLOCKS:
+            thought = self._open[index] = _OpenThought(block)
+            return self._thought("".join(thought.thinking))
+        return None
 
-    def _stop(self, call: _OpenCall | None) -> Delta | None:
-        if call is None or call.said:
+    def _call(self, index: int, block: Mapping[str, Any]) -> Delta | None:
+        call_id, name = _str(block["id"]), _str(block["name"])
+        if name == JSON_ANSWER:
+            self._open[index] = _OpenCall(None, block.get("input"))
+            self._answers += 1
             return None
-        return self._fragment(ToolCallDelta(call.number, arguments=call.whole()))
+        self._open[index] = _OpenCall(self._calls, block.get("input"))
+        self._calls += 1
+        return self._fragment(ToolCallDelta(self._calls - 1, call_id, name))
+
+    def _stop(self, block: _OpenCall | _OpenThought | None) -> Delta | None:
+        if type(block) is _OpenThought:
+            self._thoughts.append(block.whole())
+        elif type(block) is _OpenCall and not block.said:
+            return self._arguments(block, block.whole())
+        return None
+
+    def _arguments(self, call: _OpenCall, arguments: str) -> Delta:
+        if call.number is None:
+            return Delta(arguments, id=self._id, model=self._model)
+        return self._fragment(ToolCallDelta(call.number, arguments=arguments))
 
     def _note(self, event: Mapping[str, Any]) -> None:
         reason = event["delta"].get("stop_reason")
@@ -220,7 +263,10 @@ class AnthropicReader:
         self.finished = True
         usage = _usage(self._usage) if self._usage else None
         reason = _finish_reason(self._stop_reason)
-        return Delta(finish_reason=reason, usage=usage, id=self._id, model=self._model)
+        if self._answers:
+            reason = _CALLED_TO_ANSWER.get(reason, reason)
+        kept = state(self._model, self._thoughts)
+        return Delta(finish_reason=reason, usage=usage, extra=kept, id=self._id, model=self._model)
 
     def _fragment(self, fragment: ToolCallDelta) -> Delta:
         return Delta(tool_calls=(fragment,), id=self._id, model=self._model)
@@ -241,11 +287,11 @@ class AnthropicReader:
 
 
 class _OpenCall:
-    """A tool call while its block is open."""
+    """A tool call while its block is open; without a number if it is the answer's text."""
 
     __slots__ = ("_input", "number", "said")
 
-    def __init__(self, number: int, whole: object) -> None:
+    def __init__(self, number: int | None, whole: object) -> None:
         self.number = number
         self.said = False
         # Usually the empty object; some servers put everything here and send no deltas.
@@ -253,6 +299,23 @@ class _OpenCall:
 
     def whole(self) -> str:
         return orjson.dumps(self._input or {}).decode()
+
+
+class _OpenThought:
+    """A block of thinking while it is open."""
+
+    __slots__ = ("_block", "signature", "thinking")
+
+    def __init__(self, block: Mapping[str, Any]) -> None:
+        self._block = block
+        self.thinking = [_str(block.get("thinking") or "")]
+        self.signature = [_str(block.get("signature") or "")]
+
+    def whole(self) -> dict[str, Any]:
+        if self._block["type"] != "thinking":
+            return {**self._block}
+        said = {"thinking": "".join(self.thinking), "signature": "".join(self.signature)}
+        return {**self._block, **said}
 
 
 def _str(value: object) -> str:

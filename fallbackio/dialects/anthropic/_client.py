@@ -15,7 +15,7 @@ import orjson
 from fallbackio.dialects._dialect import CredentialKind
 from fallbackio.dialects.anthropic._answer import AnthropicReader, reply_of
 from fallbackio.dialects.anthropic._errors import failure
-from fallbackio.dialects.anthropic._request import body_of, effective, refusal, takes_prefill, unsayable
+from fallbackio.dialects.anthropic._request import body_of, effective, may_prefill, refusal, unsayable
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError, InvalidRequest
 from fallbackio.model import Reply, Request
@@ -61,13 +61,13 @@ class AnthropicClient:
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""
         try:
-            return orjson.dumps(body_of(request, endpoint), default=_plain)
+            return orjson.dumps(body_of(request, endpoint, note), default=_plain)
         except TypeError as error:  # orjson's message names types only
             raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
 
     def prefilled(self, request: Request, endpoint: Endpoint, partial: str) -> Request | None:
-        """A last assistant turn is a prefill up to Claude 4.5; an unknown model is asked and may refuse."""
-        if not takes_prefill(endpoint.model):
+        """A last assistant turn is one up to Claude 4.5, without thinking; an unknown model may refuse."""
+        if not may_prefill(effective(request, endpoint), endpoint.model):
             return None
         return request.with_messages((*request.messages, {"role": "assistant", "content": partial}))
 

@@ -4,8 +4,8 @@ Messages knows two roles, so system and developer messages move to the front whe
 and tool messages become `tool_result` blocks at the head of the next user turn.  Text that is only
 white space is refused there and therefore left out here; a turn that is then empty is left out
 too.  What has no counterpart (audio, uploaded files, custom tool calls) is an `InvalidRequest` for
-this endpoint only; a message of the wrong shape is one for all.  Reasoning is never sent back: it
-is signed for the model that wrote it, which in a chain may have been another.
+this endpoint only; a message of the wrong shape is one for all.  Thinking goes back only signed, and
+to the model that signed it, which in a chain may have been another.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from typing import Any
 
 import orjson
 
+from fallbackio.dialects.anthropic._thinking import BLOCKS, own_blocks
+from fallbackio.endpoint import Note
 from fallbackio.errors import InvalidRequest
 
-__all__ = ["IMAGE_TYPES", "Block", "conversation", "legal_id"]
+__all__ = ["IMAGE_TYPES", "Block", "conversation", "legal_id", "trim"]
 
 Block = dict[str, Any]
 
@@ -29,8 +31,12 @@ _LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 _ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
 
 
-def conversation(messages: Sequence[Mapping[str, Any]]) -> tuple[list[Block], list[Block]]:
+def conversation(
+    messages: Sequence[Mapping[str, Any]], model: str, thinks: bool, note: Note
+) -> tuple[list[Block], list[Block]]:
     """The text blocks of `system`, and the turns, of an OpenAI-format conversation.
+
+    What `model` thought goes along if it `thinks` now as well.
 
     Raises:
         InvalidRequest: For a message of the wrong shape, or one that Messages cannot express.
@@ -39,30 +45,35 @@ def conversation(messages: Sequence[Mapping[str, Any]]) -> tuple[list[Block], li
     turns: list[Block] = []
     for position, message in enumerate(messages):
         role = message.get("role")
+        content: str | list[Block]
         if role == "user":
-            _append(turns, "user", _content(message, position, _USER_PARTS))
+            content = _content(message, position, _USER_PARTS)
         elif role == "assistant":
-            _append(turns, "assistant", _assistant(message, position))
+            content = _assistant(message, position, own_blocks(message, model, thinks, note), note)
         elif role == "tool":
-            _append(turns, "user", [_tool_result(message, position)])
+            content = [_tool_result(message, position, note)]
         elif role in ("system", "developer"):
+            if turns:
+                note("system messages moved to the front")
             system += _blocks(_content(message, position, _TEXT_PARTS))
+            continue
         else:
             raise _beyond(f"messages[{position}] has a role that Messages does not know")
+        if content:
+            _append(turns, "assistant" if role == "assistant" else "user", content)
+        else:
+            note("empty turns left out")
     if not turns:
         raise _beyond("no message of a user or assistant has any content")
-    _trim(turns[-1])
     return system, turns
 
 
 def _append(turns: list[Block], role: str, content: str | list[Block]) -> None:
-    """Add a turn, unless it is empty; neighbouring user turns become one.
+    """Add a turn; neighbouring user turns become one.
 
     Anthropic would join them itself, but not every server of its dialect does, and a result that is
     not in the very next turn is refused.
     """
-    if not content:
-        return
     if role == "user" and turns and turns[-1]["role"] == "user":
         turns[-1]["content"] = _blocks(turns[-1]["content"]) + _blocks(content)
     else:
@@ -75,10 +86,8 @@ def _blocks(content: str | list[Block]) -> list[Block]:
     return content
 
 
-def _trim(turn: Block) -> None:
+def trim(turn: Block) -> None:
     """The API refuses white space at the end of a final assistant turn."""
-    if turn["role"] != "assistant":
-        return
     content = turn["content"]
     if isinstance(content, str):
         turn["content"] = content.rstrip()
@@ -173,16 +182,19 @@ _USER_PARTS: _Parts = {"text": _text, "image_url": _image, "file": _file}
 _ASSISTANT_PARTS: _Parts = {
     "text": _text,
     "refusal": _text,
-    "thinking": _thinking,
-    "redacted_thinking": _thinking,
+    **dict.fromkeys(BLOCKS, _thinking),
 }
 
 # OpenAI's parts, where they stand in a message that cannot say them.
 _BEYOND = frozenset({"text", "refusal", "image_url", "file", "input_audio"})
 
 
-def _assistant(message: Mapping[str, Any], position: int) -> str | list[Block]:
+def _assistant(
+    message: Mapping[str, Any], position: int, thoughts: list[Block], note: Note
+) -> str | list[Block]:
     content = _content(message, position, _ASSISTANT_PARTS)
+    if _thinks_aloud(message.get("content")):
+        note("thinking in the content left out")
     refusal = message.get("refusal")
     if not content and isinstance(refusal, str) and refusal.strip():
         content = refusal
@@ -190,13 +202,18 @@ def _assistant(message: Mapping[str, Any], position: int) -> str | list[Block]:
         raise _beyond(f"messages[{position}].function_call is not supported; use tool_calls")
     calls = message.get("tool_calls")
     if not calls:
-        return content
+        return thoughts + _blocks(content) if thoughts and content else content
     if not isinstance(calls, list | tuple):
         raise InvalidRequest(f"messages[{position}].tool_calls must be a list")
-    return _blocks(content) + [_tool_use(call, position) for call in calls]
+    return [*thoughts, *_blocks(content), *[_tool_use(call, position, note) for call in calls]]
 
 
-def _tool_use(call: object, position: int) -> Block:
+def _thinks_aloud(content: object) -> bool:
+    """Whether blocks of thinking stand in the content, where nothing says whose they are."""
+    return isinstance(content, list | tuple) and any(part["type"] in BLOCKS for part in content)
+
+
+def _tool_use(call: object, position: int, note: Note) -> Block:
     if not isinstance(call, Mapping) or not isinstance(call.get("id"), str):
         raise InvalidRequest(f"messages[{position}].tool_calls holds a call without an id")
     if call.get("type") == "custom":
@@ -205,7 +222,8 @@ def _tool_use(call: object, position: int) -> Block:
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise InvalidRequest(f"messages[{position}].tool_calls holds a call without a function name")
     arguments = _input(function.get("arguments"), position)
-    return {"type": "tool_use", "id": legal_id(call["id"]), "name": function["name"], "input": arguments}
+    call_id = _legal(call["id"], note)
+    return {"type": "tool_use", "id": call_id, "name": function["name"], "input": arguments}
 
 
 def _input(arguments: object, position: int) -> Mapping[str, Any]:
@@ -223,11 +241,11 @@ def _input(arguments: object, position: int) -> Mapping[str, Any]:
     return given
 
 
-def _tool_result(message: Mapping[str, Any], position: int) -> Block:
+def _tool_result(message: Mapping[str, Any], position: int, note: Note) -> Block:
     call_id = message.get("tool_call_id")
     if not isinstance(call_id, str):
         raise InvalidRequest(f"messages[{position}] is a tool message without a tool_call_id")
-    block: Block = {"type": "tool_result", "tool_use_id": legal_id(call_id)}
+    block: Block = {"type": "tool_result", "tool_use_id": _legal(call_id, note)}
     content = _content(message, position, _USER_PARTS)
     if content:
         block["content"] = content
@@ -235,6 +253,13 @@ def _tool_result(message: Mapping[str, Any], position: int) -> Block:
         if name in message:
             block[name] = message[name]
     return block
+
+
+def _legal(given: str, note: Note) -> str:
+    legal = legal_id(given)
+    if legal is not given:
+        note("tool call ids rewritten")
+    return legal
 
 
 def legal_id(given: str) -> str:

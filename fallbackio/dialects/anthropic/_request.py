@@ -12,23 +12,28 @@ nothing is assumed and the provider has the last word.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fallbackio.dialects.anthropic._messages import Block, conversation
-from fallbackio.endpoint import Endpoint
+from fallbackio.dialects.anthropic._answer import JSON_ANSWER
+from fallbackio.dialects.anthropic._messages import Block, conversation, trim
+from fallbackio.dialects.anthropic._thinking import stranger_in_loop, thinks_by
+from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
-__all__ = ["DEFAULT_MAX_TOKENS", "body_of", "effective", "refusal", "takes_prefill", "unsayable"]
+__all__ = ["DEFAULT_MAX_TOKENS", "body_of", "effective", "may_prefill", "refusal", "unsayable"]
 
 Params = Mapping[str, Any]
+Messages = Sequence[Mapping[str, Any]]
 
 # Messages wants a limit where OpenAI has none.  This fits every model since Claude 3.5, and is far
 # below the size above which Anthropic's own client insists on streaming (21 333).
 DEFAULT_MAX_TOKENS = 8192
 
 _JSON_ONLY = "Answer with one JSON object and nothing else: no code fence, no words around it."
+
+_GO_ON = "Go on from exactly where your last message ends, and repeat nothing of it."
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
 _EFFORTS_FROM = (4, 6)
@@ -55,13 +60,12 @@ def _lost(name: str, params: Params, model: str) -> bool:
     return name in _RULES and _RULES[name](params[name], params, model)
 
 
-def takes_prefill(model: str) -> bool:
+def may_prefill(params: Params, model: str) -> bool:
     """Whether a last assistant turn makes the model go on from it; true where that is not known."""
-    version = _version(model)
-    return version is None or version < _NO_PREFILL_FROM
+    return not _since(model, _NO_PREFILL_FROM) and not thinks_by(params.get("thinking"))
 
 
-def body_of(request: Request, endpoint: Endpoint) -> Block:
+def body_of(request: Request, endpoint: Endpoint, note: Note = unnoted) -> Block:
     """The body of a Messages request, without what is unsayable.
 
     Raises:
@@ -78,20 +82,53 @@ def body_of(request: Request, endpoint: Endpoint) -> Block:
         for name, value in given.items()
         if value is not None and name not in _NO_FIELD and name not in lost
     }
-    system, turns = conversation(request.messages)
-    body: Block = {"model": model, "max_tokens": _max_tokens(params), "messages": turns}
+    body: Block = {"model": model, "max_tokens": _max_tokens(params)}
     if request.stream:
         body["stream"] = True
+    instructions: list[Block] = []
     if params:
-        _sample(params, model, body)
+        _sample(params, model, body, note)
         _offer_tools(params, body)
-        _shape(params, system, body)
-        _think(params, model, body)
+        instructions = _shape(params, model, body, note)
+        _think(params, model, body, note)
         _identify(params, body)
         params.pop("stream_options", None)  # usage always comes
-    if system:
-        body["system"] = _system(system)
+    _converse(request.messages, params, instructions, body, note)
     return {**params, **body}
+
+
+def _converse(
+    messages: Messages, params: dict[str, Any], instructions: list[Block], body: Block, note: Note
+) -> None:
+    """Say the conversation, as the thinking that is on allows it."""
+    model = body["model"]
+    thinking = body.get("thinking", params.get("thinking"))
+    thinks = _thinks_unasked(model) if thinking is None else thinks_by(thinking)
+    if _has_budget(thinking) and stranger_in_loop(messages, model):
+        del params["thinking"]
+        thinks = False
+        note("thinking switched off, because another model began the tool calls")
+    system, turns = conversation(messages, model, thinks, note)
+    if turns[-1]["role"] == "assistant":
+        if may_prefill(params, model):
+            trim(turns[-1])
+        else:
+            turns.append({"role": "user", "content": _GO_ON})
+            note("asked to continue, because there is no prefill")
+    body["messages"] = turns
+    if system or instructions:
+        body["system"] = _system(system + instructions)
+
+
+def _has_budget(thinking: object) -> bool:
+    """Whether it thinks in the older way, by a fixed budget."""
+    return isinstance(thinking, Mapping) and thinking.get("type") == "enabled"
+
+
+def _thinks_unasked(model: str) -> bool:
+    """Whether the thoughts of `model` may come without being asked for; true where that is not known."""
+    version = _version(model)
+    return version is None or version >= _THINKS_UNASKED_FROM
 
 
 def refusal(lost: tuple[str, ...]) -> InvalidRequest:
@@ -117,10 +154,11 @@ def _system(blocks: list[Block]) -> str | list[Block]:
     return blocks
 
 
-def _sample(params: dict[str, Any], model: str, body: Block) -> None:
+def _sample(params: dict[str, Any], model: str, body: Block, note: Note) -> None:
     temperature = params.get("temperature")
     if isinstance(temperature, int | float) and temperature > 1:
         params["temperature"] = 1
+        note("temperature lowered to 1")
     # Models that sample in one way only may refuse even the default, which is 1 for both.
     if _since(model, _FIXED_SAMPLING_FROM):
         params.pop("temperature", None)
@@ -130,7 +168,10 @@ def _sample(params: dict[str, Any], model: str, body: Block) -> None:
     if isinstance(stop, str):
         stop = [stop]
     if isinstance(stop, list | tuple):
-        stop = [text for text in stop if text and not (isinstance(text, str) and text.isspace())]
+        said = [text for text in stop if text and not (isinstance(text, str) and text.isspace())]
+        if len(said) < len(stop):
+            note("blank stop sequences left out")
+        stop = said
     if stop:
         body["stop_sequences"] = stop
 
@@ -164,6 +205,8 @@ def _tool(tool: object, position: int) -> Mapping[str, Any]:
     function = tool.get("function")
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise InvalidRequest(f"tools[{position}] must hold a function with a name")
+    if function["name"] == JSON_ANSWER:
+        raise InvalidRequest(f"tools[{position}]: the name {JSON_ANSWER!r} is reserved", everywhere=False)
     schema = function.get("parameters") or {"properties": {}}
     if not isinstance(schema, Mapping):
         raise InvalidRequest(f"tools[{position}].function.parameters must be a JSON Schema object")
@@ -184,18 +227,38 @@ def _choice(choice: Any) -> Mapping[str, Any] | None:
     return choice  # type: ignore[no-any-return]  # None, Anthropic's own, or the provider's to refuse
 
 
-def _shape(params: dict[str, Any], system: list[Block], body: Block) -> None:
+def _shape(params: dict[str, Any], model: str, body: Block, note: Note) -> list[Block]:
+    """Say the format of the answer; returns what is to be said of it in words."""
     shape = params.pop("response_format", None)
-    if shape is None:
-        return
+    if shape is None or shape["type"] == "text":
+        return []
     if shape["type"] == "json_object":
-        system.append({"type": "text", "text": _JSON_ONLY})
-    elif shape["type"] == "json_schema":
-        schema = shape["json_schema"]["schema"]
+        note("JSON mode asked for in words")
+        return [{"type": "text", "text": _JSON_ONLY}]
+    schema = shape["json_schema"]["schema"]
+    if _knows_schemas(model):
         _configure(params, body, format={"type": "json_schema", "schema": schema})
+    else:
+        _force_answer(schema, body)
+        note("JSON schema asked for by a forced tool")
+    return []
 
 
-def _think(params: dict[str, Any], model: str, body: Block) -> None:
+def _force_answer(schema: Mapping[str, Any], body: Block) -> None:
+    """Have the answer given as the arguments of a tool, whose name tells it from a call."""
+    described = "Give the whole answer to the user as the arguments of this tool."
+    schema = {"type": "object", **schema}
+    body["tools"] = [{"name": JSON_ANSWER, "description": described, "input_schema": schema}]
+    body["tool_choice"] = {"type": "tool", "name": JSON_ANSWER, "disable_parallel_tool_use": True}
+
+
+def _knows_schemas(model: str) -> bool:
+    """Whether it takes a schema for its answer; true where that is not known."""
+    version = _version(model)
+    return version is None or version >= _SCHEMAS_FROM
+
+
+def _think(params: dict[str, Any], model: str, body: Block, note: Note) -> None:
     """Say the effort as this model wants it; a `thinking` of the user's own says it already."""
     effort = params.pop("reasoning_effort", None)
     version = _version(model)
@@ -203,10 +266,14 @@ def _think(params: dict[str, Any], model: str, body: Block) -> None:
         return
     if effort != "none":
         body["thinking"] = {"type": "adaptive"}
-        _configure(params, body, effort="low" if effort == "minimal" else effort)
+        if effort == "minimal":
+            effort = "low"
+            note("reasoning effort raised to low")
+        _configure(params, body, effort=effort)
     elif version >= _THINKS_UNASKED_FROM:
         if _must_think(model, version):
             _configure(params, body, effort="low")
+            note("reasoning effort raised to low")
         else:
             body["thinking"] = {"type": "disabled"}
 
@@ -267,10 +334,20 @@ def _lost_shape(value: Any, params: Params, model: str) -> bool:
         return True
     if value.get("type") != "json_schema":
         return value.get("type") not in ("text", "json_object")
-    schema = value.get("json_schema")
-    version = _version(model)
-    sayable = isinstance(schema, Mapping) and isinstance(schema.get("schema"), Mapping)
-    return not sayable or (version is not None and version < _SCHEMAS_FROM)
+    named = value.get("json_schema")
+    schema = named.get("schema") if isinstance(named, Mapping) else None
+    if not isinstance(schema, Mapping):
+        return True
+    return not (_knows_schemas(model) or _may_force_answer(schema, params))
+
+
+def _may_force_answer(schema: Params, params: Params) -> bool:
+    """A tool takes objects only; beside other tools it would forbid their use, and thinking forbids it."""
+    is_object = schema.get("type", "object") == "object" and not _CHOICES_OF_SCHEMAS & schema.keys()
+    return is_object and not params.get("tools") and not thinks_by(params.get("thinking"))
+
+
+_CHOICES_OF_SCHEMAS = frozenset({"anyOf", "oneOf", "allOf"})
 
 
 def _lost_choice(value: Any, params: Params, model: str) -> bool:

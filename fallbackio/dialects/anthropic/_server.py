@@ -2,7 +2,7 @@
 
 Blocks of a stream come one after another, as Anthropic sends them, so a fragment of an earlier tool
 call is refused once a later block has begun.  There is no block for a model's own refusal; it goes
-out as text.
+out as text.  Thinking is signed, so that clients have to give it back as they do to Claude.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import orjson
 from fallbackio.dialects._sse import EVENT_STREAM, encode
 from fallbackio.dialects.anthropic._errors import body_of, status_of
 from fallbackio.dialects.anthropic._read import request_of
+from fallbackio.dialects.anthropic._thinking import signature, stored_blocks
 from fallbackio.errors import AttemptError
 from fallbackio.model import Delta, Reply, Request, ToolCallDelta, Usage
 
@@ -43,8 +44,7 @@ class AnthropicServer:
         content: list[dict[str, Any]] = []
         for choice in reply.choices[:1]:
             said = choice.message
-            if said.reasoning:
-                content.append({"type": "thinking", "thinking": said.reasoning, "signature": ""})
+            content += stored_blocks(said.extra) or _thinking(said.reasoning)
             if text := (said.content or "") + (said.refusal or ""):
                 content.append({"type": "text", "text": text})
             for call in said.tool_calls:
@@ -78,6 +78,7 @@ class AnthropicWriter:
         self._index = -1
         # The block that is open: its type, or the number of its tool call; `None` between blocks.
         self._open: str | int | None = None
+        self._thought: list[str] = []  # of the open block
 
     def start(self) -> bytes:
         """`message_start`, which shows nothing yet."""
@@ -96,6 +97,7 @@ class AnthropicWriter:
         if delta.reasoning:
             wire += self._within("thinking", {"type": "thinking", "thinking": "", "signature": ""})
             wire += self._delta("thinking_delta", thinking=delta.reasoning)
+            self._thought.append(delta.reasoning)
         if text := delta.text + delta.refusal:
             wire += self._within("text", {"type": "text", "text": ""})
             wire += self._delta("text_delta", text=text)
@@ -146,7 +148,10 @@ class AnthropicWriter:
     def _close(self) -> bytes:
         if self._open is None:
             return b""
-        wire = self._delta("signature_delta", signature="") if self._open == "thinking" else b""
+        wire = b""
+        if self._open == "thinking":
+            wire = self._delta("signature_delta", signature=signature("".join(self._thought)))
+            self._thought = []
         self._open = None
         return wire + _event("content_block_stop", index=self._index)
 
@@ -178,6 +183,12 @@ def _counts(usage: Usage) -> dict[str, Any]:
         "output_tokens": usage.completion_tokens,
         "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},
     }
+
+
+def _thinking(reasoning: str | None) -> list[dict[str, Any]]:
+    if not reasoning:
+        return []
+    return [{"type": "thinking", "thinking": reasoning, "signature": signature(reasoning)}]
 
 
 def _stop_reason(reply: Reply) -> str:

@@ -14,8 +14,10 @@ from typing import Any
 
 import orjson
 
+from fallbackio.dialects import _quirks
 from fallbackio.dialects._dialect import CredentialKind
 from fallbackio.dialects._shared import count, json_object
+from fallbackio.dialects._state import KEY, own_state
 from fallbackio.dialects._vendors import VENDORS, Vendor
 from fallbackio.dialects.openai._errors import failure, in_band
 from fallbackio.dialects.openai._stream import OpenAIReader
@@ -31,13 +33,22 @@ from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest
 from fallbackio.model import NO_USAGE, Choice, FunctionCall, Message, Reply, Request, ToolCall
 
-__all__ = ["OpenAIClient"]
+__all__ = ["OpenAIClient", "body_of", "dumps"]
 
 # A host we do not know is taken for a plain compatible server.
 _PLAIN = Vendor("", "")
 
-# These refuse fields that are not OpenAI's, such as the reasoning which other vendors give and want back.
-_REFUSE_REASONING = frozenset({"openai", "azure", "mistral"})
+# These refuse a field of a turn that they do not document, and an answer has several: the reasoning that
+# other vendors give and want back, annotations, what a content filter thought.
+_OPENAI_TURN = frozenset({"role", "content", "name", "refusal", "tool_calls", "function_call"})
+_TURNS = {
+    "openai": _OPENAI_TURN,
+    "azure": _OPENAI_TURN,
+    "mistral": frozenset({"role", "content", "tool_calls", "prefix"}),
+}
+
+# What no vendor wants back, whatever it makes of fields that it does not know.
+_NEVER = frozenset({KEY, "annotations", "output_items", "prompt_filter_results", "content_filter_results"})
 
 # Vendors that go on from a last assistant turn marked with `prefix`.
 _PREFIX = frozenset({"mistral"})
@@ -73,28 +84,16 @@ class OpenAIClient:
         return {**kept, **endpoint.headers}
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
-        """Everything that callers say in OpenAI's terms can be said here."""
+        """Everything that callers say in OpenAI's terms can be said, but for what the vendor refuses."""
+        _quirks.check(request, endpoint)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
-        """Nothing, for the same reason."""
-        return ()
+        """What the vendor refuses."""
+        return _quirks.dropped(request, endpoint)
 
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what is no JSON."""
-        vendor = VENDORS.get(endpoint.vendor, _PLAIN)
-        messages = _messages(request.messages, vendor)
-        body: dict[str, Any] = {"model": endpoint.model, "messages": messages, **request.params}
-        _mend(body, endpoint, vendor)
-        if request.stream and vendor.takes_stream_options:
-            body.setdefault("stream_options", {"include_usage": True})
-        if endpoint.params:
-            _replace(body, endpoint.params)
-        if request.stream:
-            body["stream"] = True
-        else:
-            # An error without `stream`; an endpoint's params may carry it for its streamed calls.
-            body.pop("stream_options", None)
-        return _dumps(body)
+        return dumps(body_of(request, endpoint, VENDORS.get(endpoint.vendor, _PLAIN), note))
 
     def prefilled(self, request: Request, endpoint: Endpoint, partial: str) -> Request | None:
         """Mistral alone takes a prefill in this format; elsewhere a last assistant turn is history."""
@@ -131,24 +130,57 @@ class OpenAIClient:
         return failure(status, headers, body)
 
 
-def _messages(messages: tuple[Mapping[str, Any], ...], vendor: Vendor) -> list[Mapping[str, Any]]:
+def body_of(request: Request, endpoint: Endpoint, vendor: Vendor, note: Note) -> dict[str, Any]:
+    """The request in `vendor`'s words, for `dumps`."""
+    messages = _messages(request.messages, endpoint.model, vendor, note)
+    body: dict[str, Any] = {"model": endpoint.model, "messages": messages, **request.params}
+    _mend(body, endpoint, vendor)
+    _quirks.apply(body, endpoint, note)
+    if request.stream and vendor.takes_stream_options:
+        body.setdefault("stream_options", {"include_usage": True})
+    if endpoint.params:
+        _replace(body, endpoint.params)
+    if request.stream:
+        body["stream"] = True
+    else:
+        # An error without `stream`; an endpoint's params may carry it for its streamed calls.
+        body.pop("stream_options", None)
+    return body
+
+
+def _messages(
+    messages: tuple[Mapping[str, Any], ...], model: str, vendor: Vendor, note: Note
+) -> list[Mapping[str, Any]]:
     rename = not vendor.takes_developer
-    strip = vendor.name in _REFUSE_REASONING
-    return [
-        _mended(message, rename, strip)
-        if (rename and message.get("role") == "developer") or (strip and "reasoning_content" in message)
-        else message
-        for message in messages
-    ]
+    known = _TURNS.get(vendor.name)
+    said: list[Mapping[str, Any]] = []
+    for message in messages:
+        role = message.get("role")
+        if role == "assistant":
+            if not (_NEVER.isdisjoint(message) if known is None else message.keys() <= known):
+                message = _stripped(message, model, known, note)
+        elif rename and role == "developer":
+            message = {**message, "role": "system"}
+        said.append(message)
+    return said
 
 
-def _mended(message: Mapping[str, Any], rename: bool, strip: bool) -> dict[str, Any]:
-    mended = dict(message)
-    if rename and mended.get("role") == "developer":
-        mended["role"] = "system"
-    if strip:
-        mended.pop("reasoning_content", None)
-    return mended
+def _stripped(
+    message: Mapping[str, Any], model: str, known: frozenset[str] | None, note: Note
+) -> dict[str, Any]:
+    """The turn without what only other vendors understand."""
+    own_state(message, "openai", model, note)  # none is ours: for the note
+    if known is None:
+        return {name: value for name, value in message.items() if name not in _NEVER}
+    if message.get("reasoning_content"):
+        note("reasoning of earlier turns left out")
+    kept = {name: value for name, value in message.items() if name in known}
+    audio = message.get("audio")
+    if known is _OPENAI_TURN and isinstance(audio, Mapping) and "id" in audio:
+        kept["audio"] = {"id": audio["id"]}  # the sound itself is not taken back
+    if "refusal" not in known and message.get("refusal") and not kept.get("content"):
+        kept["content"] = message["refusal"]
+    return kept
 
 
 def _mend(body: dict[str, Any], endpoint: Endpoint, vendor: Vendor) -> None:
@@ -157,7 +189,7 @@ def _mend(body: dict[str, Any], endpoint: Endpoint, vendor: Vendor) -> None:
         _rename(body, "max_completion_tokens", "max_tokens")
     elif "max_tokens" in body and _REASONING.match(endpoint.model):
         _rename(body, "max_tokens", "max_completion_tokens")
-    if "tools" in body and vendor.name == "openai" and _NO_TOOLS_WITH_EFFORT.match(endpoint.model):
+    if "tools" in body and vendor.name in ("openai", "azure") and _NO_TOOLS_WITH_EFFORT.match(endpoint.model):
         body.setdefault("reasoning_effort", "none")
 
 
@@ -179,7 +211,8 @@ def _replace(body: dict[str, Any], params: Mapping[str, Any]) -> None:
             body[name] = value
 
 
-def _dumps(body: dict[str, Any]) -> bytes:
+def dumps(body: dict[str, Any]) -> bytes:
+    """`body` as JSON; raises `InvalidRequest` for what is none."""
     try:
         return orjson.dumps(body)
     except orjson.JSONEncodeError:

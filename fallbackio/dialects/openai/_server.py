@@ -70,7 +70,7 @@ class OpenAIServer:
 
     def read(self, body: bytes, model: str = "", stream: bool = False) -> Request:
         """The request that `body` asks; raises `InvalidRequest`."""
-        return _request.read(body)
+        return _request.read(body, model)
 
     def write(self, reply: Reply, request: Request) -> bytes:
         """A plain answer."""
@@ -146,8 +146,11 @@ class OpenAIWriter:
         return b"".join([*ends, encode(b"[DONE]")])
 
     def _event(self, index: int, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        choice = self._choice(index, delta, finish_reason)
         return encode(orjson.dumps({**self._chunk, "choices": [choice]}))
+
+    def _choice(self, index: int, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
 def _form(error: AttemptError) -> _Form:

@@ -24,7 +24,7 @@ from fallbackio.dialects.openai._values import (
     usage_of,
 )
 from fallbackio.errors import BadAnswer
-from fallbackio.model import Delta, ToolCallDelta
+from fallbackio.model import Delta, ToolCallDelta, Usage
 
 __all__ = ["OpenAIReader"]
 
@@ -40,6 +40,8 @@ class OpenAIReader:
         self._ended: set[int] = set()
         self._calls: dict[int, _Calls] = {}
         self._usage: object = None
+        # What a vendor says besides the answer; whoever reads a variant of the format fills it.
+        self._extra: dict[str, Any] = {}
         # The same on all events that have them; Azure's first has none.
         self._id = ""
         self._model = ""
@@ -66,9 +68,10 @@ class OpenAIReader:
             raise BadAnswer("the stream ended without its finish reason")
         self.finished = True
         usage = usage_of(self._usage)
-        if not usage:
-            return []
-        return [Delta(usage=usage, id=self._id, model=self._model, created=self._created)]
+        return [self._last(usage or None)] if usage or self._extra else []
+
+    def _last(self, usage: Usage | None) -> Delta:
+        return Delta(usage=usage, id=self._id, model=self._model, created=self._created, extra=self._extra)
 
     def _event(self, name: str, data: bytes, deltas: list[Delta]) -> None:
         try:
@@ -84,12 +87,16 @@ class OpenAIReader:
         choices = event.get("choices")
         # None on usage, on Azure's prompt filter, and where a vendor says something of its own.
         if not choices or type(choices) is not list:
+            self._aside(event)
             return
         if not self._id:
             self._introduce(event)
         for choice in choices:
             if type(choice) is dict:
                 self._choice(choice, deltas)
+
+    def _aside(self, event: dict[str, Any]) -> None:
+        """An event without choices; nothing of it is part of the answer."""
 
     def _introduce(self, event: dict[str, Any]) -> None:
         self._id = string(event.get("id"))

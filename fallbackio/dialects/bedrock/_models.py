@@ -1,0 +1,90 @@
+"""What Bedrock's models can do, as far as their names tell.
+
+A name may be a base id, an inference profile's (`us.anthropic.…`) or an ARN that ends in one of these.
+Where it does not tell (an application's own profile, an imported model) nothing is assumed, and
+Bedrock has the last word.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "claude_since",
+    "forces_tools",
+    "is_claude",
+    "is_gpt",
+    "is_nova_2",
+    "keeps_status",
+    "needs_a_tool_for_schemas",
+    "takes_prefill",
+    "thinks_by_budget",
+]
+
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
+_SCHEMAS_FROM = (4, 5)
+_BUDGETS_FROM = (3, 7)
+_EFFORTS_FROM = (4, 6)
+_NO_PREFILL_FROM = (4, 6)
+
+# Families that refuse `any` and `tool` as a choice of tools.
+_NEVER_FORCED = ("meta.", "cohere.", "ai21.", "amazon.titan")
+
+
+def is_claude(model: str) -> bool:
+    """Whether it is one of Anthropic's."""
+    return "anthropic." in model or "claude" in model
+
+
+def is_nova_2(model: str) -> bool:
+    """Whether it is of the second generation of Amazon's Nova, which reasons."""
+    return "nova-2" in model
+
+
+def is_gpt(model: str) -> bool:
+    """Whether it is one of OpenAI's open models, which take `reasoning_effort` by that name."""
+    return "gpt-oss" in model
+
+
+def claude_since(model: str, version: tuple[int, int]) -> bool:
+    """Whether it is known to be a Claude of `version` or later."""
+    known = _claude(model)
+    return known is not None and known >= version
+
+
+def thinks_by_budget(model: str) -> bool:
+    """Whether it is a Claude that wants its thinking limited in tokens, and knows no efforts."""
+    known = _claude(model)
+    return known is not None and _BUDGETS_FROM <= known < _EFFORTS_FROM
+
+
+def needs_a_tool_for_schemas(model: str) -> bool:
+    """Whether a JSON schema must be asked for by a forced tool."""
+    if is_claude(model):
+        known = _claude(model)
+        return known is not None and known < _SCHEMAS_FROM
+    return "amazon.nova" in model
+
+
+def forces_tools(model: str) -> bool:
+    """Whether it may be told that it must call a tool."""
+    return not any(family in model for family in _NEVER_FORCED)
+
+
+def keeps_status(model: str) -> bool:
+    """Whether a tool's result may say that the tool failed."""
+    return is_claude(model) or "nova" in model
+
+
+def takes_prefill(model: str) -> bool:
+    """Whether a last assistant turn makes it go on from there."""
+    return (is_claude(model) and not claude_since(model, _NO_PREFILL_FROM)) or "amazon.nova" in model
+
+
+def _claude(model: str) -> tuple[int, int] | None:
+    found = _VERSION.search(model)
+    if found is not None:
+        return (int(found[1]), int(found[2] or 0))
+    if "claude-v2" in model or "claude-instant" in model:
+        return (2, 0)
+    return (5, 0) if "mythos" in model else None

@@ -1,0 +1,180 @@
+"""Which parameters Converse, or one model behind it, cannot express.
+
+Values that mean the default need no saying and pass.  Models differ, and only their names tell; where a
+name does not, Bedrock has the last word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fallbackio.dialects.bedrock import _models as models
+from fallbackio.errors import InvalidRequest
+
+__all__ = [
+    "LEAST_BUDGET",
+    "METADATA_TEXT",
+    "NO_FIELD",
+    "ONE_SAMPLER_FROM",
+    "refusal",
+    "takes_prefill",
+    "unsayable",
+]
+
+Params = Mapping[str, Any]
+
+METADATA_TEXT = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,-.]{0,256}")
+_MOST_METADATA = 16
+
+# The fewest tokens of thinking that a Claude takes.
+LEAST_BUDGET = 1024
+_EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+
+_FIXED_SAMPLING_FROM = (4, 7)
+ONE_SAMPLER_FROM = (4, 1)
+
+
+def unsayable(params: Params, model: str) -> tuple[str, ...]:
+    """Names of the parameters that would be lost on `model`."""
+    return tuple([name for name in params if _lost(name, params, model)])
+
+
+def _lost(name: str, params: Params, model: str) -> bool:
+    if name in NO_FIELD:
+        return params[name] not in NO_FIELD[name]
+    return name in _RULES and _RULES[name](params[name], params, model)
+
+
+def takes_prefill(params: Params, model: str) -> bool:
+    """Whether `model` goes on from a last assistant turn; never while it thinks or must call a tool."""
+    shape = params.get("response_format")
+    by_tool = isinstance(shape, Mapping) and shape.get("type") == "json_schema"
+    busy = _thinks(params) or (by_tool and models.needs_a_tool_for_schemas(model))
+    return models.takes_prefill(model) and not busy
+
+
+def refusal(lost: tuple[str, ...]) -> InvalidRequest:
+    """The error for parameters that would be lost."""
+    names = ", ".join(lost)
+    removed = ", ".join([f'"{name}": None' for name in lost])
+    return InvalidRequest(
+        f"Bedrock cannot express {names} for this model; leave it out, or give the endpoint "
+        f'params={{{removed}}} or unsupported="drop"',
+        everywhere=False,
+    )
+
+
+def _lost_temperature(value: Any, params: Params, model: str) -> bool:
+    return value != 1 and models.claude_since(model, _FIXED_SAMPLING_FROM)
+
+
+def _lost_top_p(value: Any, params: Params, model: str) -> bool:
+    if value == 1:
+        return False
+    beside = params.get("temperature") is not None
+    return models.claude_since(model, ONE_SAMPLER_FROM if beside else _FIXED_SAMPLING_FROM)
+
+
+def _lost_effort(value: Any, params: Params, model: str) -> bool:
+    if value == "none":
+        return models.is_gpt(model)  # it always reasons
+    if value not in _EFFORTS:
+        return True
+    if models.thinks_by_budget(model):
+        limit = params.get("max_completion_tokens") or params.get("max_tokens")
+        return isinstance(limit, int) and limit <= LEAST_BUDGET
+    return not (models.claude_since(model, (4, 6)) or models.is_nova_2(model) or models.is_gpt(model))
+
+
+def _lost_shape(value: Any, params: Params, model: str) -> bool:
+    if not isinstance(value, Mapping):
+        return True
+    if value.get("type") != "json_schema":
+        return value.get("type") not in ("text", "json_object")
+    schema = value.get("json_schema")
+    if not isinstance(schema, Mapping) or not isinstance(wanted := schema.get("schema"), Mapping):
+        return True
+    # A model that thinks may not be forced to call a tool, and a tool's input is always an object.
+    no_tool = _thinks(params) or wanted.get("type", "object") != "object"
+    return models.needs_a_tool_for_schemas(model) and no_tool
+
+
+def _thinks(params: Params) -> bool:
+    return params.get("reasoning_effort", "none") != "none" or "thinking" in params
+
+
+def _lost_choice(value: Any, params: Params, model: str) -> bool:
+    if isinstance(value, str):
+        known = value in ("none", "auto") or (value == "required" and models.forces_tools(model))
+        return not known
+    if not isinstance(value, Mapping):
+        return True
+    if isinstance(value.get("function"), Mapping):
+        return not models.forces_tools(model)
+    own = [value[kind] for kind in ("auto", "any", "tool") if kind in value]  # in Converse's words
+    if len(own) != 1 or len(value) != 1 or not isinstance(own[0], Mapping):
+        return True
+    return "auto" not in value and not models.forces_tools(model)
+
+
+def _lost_parallel(value: Any, params: Params, model: str) -> bool:
+    silent = not params.get("tools") or params.get("tool_choice") == "none"
+    return value is False and not silent and not models.is_claude(model)
+
+
+def _lost_metadata(value: Any, params: Params, model: str) -> bool:
+    if not isinstance(value, Mapping) or len(value) + ("user" in params) > _MOST_METADATA:
+        return True
+    return not all(name and _metadata_text(name) and _metadata_text(text) for name, text in value.items())
+
+
+def _lost_user(value: Any, params: Params, model: str) -> bool:
+    return not _metadata_text(value)
+
+
+def _metadata_text(text: object) -> bool:
+    return isinstance(text, str) and METADATA_TEXT.fullmatch(text) is not None
+
+
+def _lost_tier(value: Any, params: Params, model: str) -> bool:
+    return value not in ("auto", "default", "flex", "priority", "reserved")
+
+
+# Parameters that Converse has no field for, with the values that mean the default and so pass.
+NO_FIELD: Mapping[str, tuple[object, ...]] = {
+    "audio": (),
+    "frequency_penalty": (0,),
+    "function_call": ("none", "auto"),
+    "functions": ([],),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "modalities": (["text"],),
+    "moderation": (),
+    "n": (1,),
+    "prediction": (),
+    "presence_penalty": (0,),
+    "prompt_cache_key": (),
+    "prompt_cache_options": (),
+    "prompt_cache_retention": (),
+    "seed": (),
+    "store": (False,),
+    "top_logprobs": (0,),
+    "verbosity": ("medium",),
+    "web_search_options": (),
+}
+
+# Parameters that it has a field for, but not for every value or on every model.
+_RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
+    "metadata": _lost_metadata,
+    "parallel_tool_calls": _lost_parallel,
+    "reasoning_effort": _lost_effort,
+    "response_format": _lost_shape,
+    "safety_identifier": _lost_user,
+    "service_tier": _lost_tier,
+    "temperature": _lost_temperature,
+    "tool_choice": _lost_choice,
+    "top_p": _lost_top_p,
+    "user": _lost_user,
+}

@@ -1,0 +1,267 @@
+"""Vendors' quirks: what they do not take is refused or left out before it is sent, and said."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal
+
+import pytest
+
+from fallbackio import Endpoint, InvalidRequest, Request
+from fallbackio.dialects import _quirks
+
+
+def endpoint(
+    vendor: str,
+    model: str = "m",
+    *,
+    unsupported: Literal["error", "drop"] = "error",
+    params: dict[str, Any] | None = None,
+) -> Endpoint:
+    return Endpoint(model, vendor=vendor, unsupported=unsupported, params=params or {})
+
+
+def sent(asked: Endpoint, **body: Any) -> tuple[dict[str, Any], list[str]]:
+    """The body as the vendor gets it, and what was noted; the caller's own values are untouched."""
+    before, ours, notes = copy.deepcopy(body), dict(body), list[str]()
+    _quirks.apply(ours, asked, notes.append)
+    assert body == before
+    return ours, notes
+
+
+REFUSED = [
+    ("groq", "m", "logprobs", True),
+    ("groq", "m", "top_logprobs", 3),
+    ("groq", "m", "logit_bias", {"1": 2}),
+    ("groq", "m", "n", 2),
+    ("cerebras", "m", "frequency_penalty", 0.5),
+    ("cerebras", "m", "presence_penalty", -1),
+    ("cerebras", "m", "logit_bias", {"1": 2}),
+    ("cerebras", "m", "parallel_tool_calls", False),
+    ("cerebras", "m", "service_tier", "flex"),
+    ("cerebras", "gpt-oss-120b", "disable_reasoning", True),
+    ("deepseek", "deepseek-chat", "seed", 0),
+    ("deepseek", "deepseek-chat", "top_k", 5),
+    ("deepseek", "deepseek-chat", "response_format", {"type": "json_schema", "json_schema": {}}),
+    ("deepseek", "deepseek-reasoner", "tool_choice", "required"),
+    ("moonshot", "m", "tool_choice", "required"),
+    ("moonshot", "m", "parallel_tool_calls", False),
+    ("moonshot", "m", "presence_penalty", 1),
+    ("moonshot", "m", "reasoning_effort", "none"),
+    ("xai", "grok-4", "stop", ["x"]),
+    ("xai", "grok-3-mini", "presence_penalty", 1),
+    ("mistral", "m", "user", "u1"),
+    ("mistral", "m", "logit_bias", {"1": 2}),
+    ("mistral", "m", "store", True),
+]
+
+
+@pytest.mark.parametrize(("vendor", "model", "name", "value"), REFUSED, ids=str)
+def test_what_a_vendor_refuses_is_said_before_it_is_sent(
+    vendor: str, model: str, name: str, value: object
+) -> None:
+    """`check` and `apply` raise for it, with vendor, parameter and mend; other endpoints may be asked."""
+    asked = endpoint(vendor, model)
+    request = Request.of("Hi", {name: value, "temperature": 0.5})
+
+    for attempt in (lambda: _quirks.check(request, asked), lambda: sent(asked, **request.params)):
+        with pytest.raises(
+            InvalidRequest, match=f'{vendor} refuses {name} as given; .*"{name}": None'
+        ) as caught:
+            attempt()
+        assert not caught.value.everywhere
+
+
+@pytest.mark.parametrize(("vendor", "model", "name", "value"), REFUSED, ids=str)
+def test_what_is_dropped_is_named(vendor: str, model: str, name: str, value: object) -> None:
+    """With `unsupported="drop"` it is left out and `dropped` says so, whoever warns of it."""
+    asked = endpoint(vendor, model, unsupported="drop")
+    request = Request.of("Hi", {"temperature": 0.5, name: value})
+
+    _quirks.check(request, asked)
+
+    assert _quirks.dropped(request, asked) == (name,)
+    assert sent(asked, **request.params) == ({"temperature": 0.5}, [])
+
+
+@pytest.mark.parametrize(("vendor", "model", "name", "value"), REFUSED, ids=str)
+@pytest.mark.parametrize("own", [None, "ours"])
+def test_an_endpoints_own_params_are_taken_at_their_word(
+    vendor: str, model: str, name: str, value: object, own: object
+) -> None:
+    """`params={name: None}` is the mend that the error offers, and a value there is its writer's affair."""
+    asked = endpoint(vendor, model, params={name: own})
+
+    _quirks.check(Request.of("Hi", {name: value}), asked)
+
+    assert sent(asked, **{name: value})[0] == {}
+    assert _quirks.dropped(Request.of("Hi", {name: value}), asked) == ()
+
+
+@pytest.mark.parametrize(
+    ("vendor", "params"),
+    [
+        ("groq", {"n": 1, "logprobs": False, "logit_bias": {}, "top_logprobs": 0}),
+        ("groq", {"n": None, "logprobs": None}),
+        ("cerebras", {"frequency_penalty": 0, "presence_penalty": 0.0, "parallel_tool_calls": True}),
+        ("cerebras", {"service_tier": "auto"}),
+        ("moonshot", {"frequency_penalty": 0}),
+        ("mistral", {"store": False, "modalities": ["text"], "verbosity": "medium"}),
+    ],
+    ids=str,
+)
+def test_what_means_the_default_is_left_out_silently(vendor: str, params: dict[str, Any]) -> None:
+    """A value that asks for what happens anyway is no reason to refuse, and is not sent either."""
+    asked = endpoint(vendor)
+    dropping = endpoint(vendor, unsupported="drop")
+    request = Request.of("Hi", params)
+
+    _quirks.check(request, asked)
+
+    assert _quirks.dropped(request, dropping) == ()
+    assert sent(asked, **params) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("vendor", "model", "params"),
+    [
+        ("openai", "gpt-4o", {"n": 2, "logprobs": True, "seed": 1}),
+        ("localhost:8000", "m", {"n": 2, "logit_bias": {"1": 2}}),
+        (
+            "deepseek",
+            "deepseek-chat",
+            {"tool_choice": "required", "response_format": {"type": "json_object"}},
+        ),
+        ("moonshot", "m", {"tool_choice": "auto", "reasoning_effort": "high"}),
+        ("moonshot", "m", {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
+        ("xai", "grok-4-fast-non-reasoning", {"stop": ["x"], "presence_penalty": 1}),
+        ("xai", "grok-3", {"stop": ["x"]}),
+        ("cerebras", "llama", {"disable_reasoning": True}),
+        ("mistral", "m", {"n": 2, "stop": ["x"], "presence_penalty": 1, "temperature": 1.5}),
+        ("together", "m", {"n": 2, "seed": 1}),
+    ],
+    ids=str,
+)
+def test_what_a_vendor_takes_passes_untouched(vendor: str, model: str, params: dict[str, Any]) -> None:
+    """Only the confirmed quirk is applied, and only to the models that have it."""
+    asked = endpoint(vendor, model)
+
+    _quirks.check(Request.of("Hi", params), asked)
+
+    assert sent(asked, **params) == (params, [])
+
+
+def test_several_are_named_in_the_callers_order() -> None:
+    """One error names all of them, so that they are mended at once."""
+    request = Request.of("Hi", {"top_logprobs": 2, "temperature": 0, "logprobs": True})
+
+    with pytest.raises(
+        InvalidRequest, match=r'refuses top_logprobs, logprobs as given; .*"top_logprobs": None, "logprobs"'
+    ):
+        _quirks.check(request, endpoint("groq"))
+
+
+def test_mistral_calls_the_seed_otherwise() -> None:
+    """What means the same under another name is renamed without a word, and the vendor's own name wins."""
+    assert sent(endpoint("mistral"), seed=7) == ({"random_seed": 7}, [])
+    assert sent(endpoint("mistral"), seed=7, random_seed=1) == ({"random_seed": 1}, [])
+
+
+def test_a_value_over_the_vendors_range_is_lowered_and_noted() -> None:
+    """A temperature that OpenAI takes and Mistral does not becomes the highest it takes."""
+    assert sent(endpoint("mistral"), temperature=2) == ({"temperature": 1.5}, ["temperature lowered to 1.5"])
+    assert sent(endpoint("mistral"), temperature=None) == ({"temperature": None}, [])
+
+
+def test_names_of_speakers_are_left_out_for_groq() -> None:
+    """A message keeps all but its name; that it had one is noted once."""
+    messages = [{"role": "user", "content": "Hi", "name": "ann"}, {"role": "assistant", "content": "Yes"}]
+
+    body, notes = sent(endpoint("groq"), messages=messages)
+
+    assert body["messages"] == [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}]
+    assert notes == ["name of messages left out"]
+    assert sent(endpoint("groq"), messages=messages[1:])[1] == []
+
+
+def test_empty_calls_are_left_out_for_together() -> None:
+    """An empty list of calls says nothing; one with calls stays."""
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "assistant", "content": "Hi", "tool_calls": []},
+        {"role": "assistant", "tool_calls": [call]},
+    ]
+
+    body, notes = sent(endpoint("together"), messages=messages)
+
+    assert body["messages"] == [{"role": "assistant", "content": "Hi"}, messages[1]]
+    assert notes == []
+
+
+@pytest.mark.parametrize("unsupported", ["error", "drop"])
+def test_a_file_is_never_dropped(unsupported: Literal["error", "drop"]) -> None:
+    """A question about a file that the vendor does not get would be another question."""
+    file = {"type": "file", "file": {"file_data": "data:application/pdf;base64,QQ=="}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, file]}]
+
+    with pytest.raises(InvalidRequest, match="dashscope takes no content of type 'file'") as caught:
+        sent(endpoint("dashscope", unsupported=unsupported), messages=messages)
+
+    assert not caught.value.everywhere
+    assert "QQ==" not in str(caught.value)
+    assert sent(endpoint("dashscope"), messages=[{"role": "user", "content": [messages[0]["content"][0]]}])
+
+
+OPEN = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "object", "properties": {}},
+        "list": {"type": "array", "items": {"$ref": "#"}},
+    },
+    "anyOf": [{"type": "object", "additionalProperties": True}],
+    "enum": [{"type": "object"}],
+    "$defs": {"one": {"type": ["object", "null"]}},
+}
+CLOSED = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "type": {"type": "object", "properties": {}, "additionalProperties": False},
+        "list": {"type": "array", "items": {"$ref": "#"}},
+    },
+    "anyOf": [{"type": "object", "additionalProperties": True}],
+    "enum": [{"type": "object"}],
+    "$defs": {"one": {"type": ["object", "null"], "additionalProperties": False}},
+}
+
+
+def test_strict_schemas_are_closed_for_cerebras() -> None:
+    """Each object schema says that it is closed, properties called `type` and examples notwithstanding."""
+    tool = {"type": "function", "function": {"name": "f", "strict": True, "parameters": OPEN}}
+    shape = {"type": "json_schema", "json_schema": {"name": "s", "strict": True, "schema": OPEN}}
+
+    body, notes = sent(endpoint("cerebras"), tools=[tool], response_format=shape)
+
+    assert body["tools"][0]["function"]["parameters"] == CLOSED
+    assert body["response_format"]["json_schema"] == {"name": "s", "strict": True, "schema": CLOSED}
+    assert notes == ["additionalProperties: false added to strict schemas"]
+
+
+def test_other_schemas_stay_for_cerebras() -> None:
+    """A schema that is not strict, or closed already, is not touched."""
+    loose = {"type": "function", "function": {"name": "f", "parameters": OPEN}}
+    closed = {"type": "function", "function": {"name": "g", "strict": True, "parameters": CLOSED}}
+
+    assert sent(endpoint("cerebras"), tools=[loose, closed]) == ({"tools": [loose, closed]}, [])
+
+
+def test_strictness_is_left_out_for_moonshot() -> None:
+    """A vendor without strict schemas gets the schema all the same, and the loss is noted once."""
+    tools = [{"type": "function", "function": {"name": name, "strict": True}} for name in "ab"]
+    shape = {"type": "json_schema", "json_schema": {"name": "s", "strict": True, "schema": OPEN}}
+
+    body, notes = sent(endpoint("moonshot"), tools=tools, response_format=shape)
+
+    assert body["tools"] == [{"type": "function", "function": {"name": name}} for name in "ab"]
+    assert body["response_format"]["json_schema"] == {"name": "s", "schema": OPEN}
+    assert notes == ["strict left out of schemas"]
