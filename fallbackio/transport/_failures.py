@@ -37,7 +37,8 @@ def from_aiohttp(error: Exception, connect_timeout: float | None) -> AttemptErro
         case aiohttp.ConnectionTimeoutError():
             return TimedOut(phase="connect", limit_s=connect_timeout or 0.0)
         case aiohttp.ClientConnectorDNSError():
-            return ConnectionFailed("the host's name cannot be resolved", sent=False, local=True)
+            text = f"the name {error.host!r} cannot be resolved; is its region, or base_url, right?"
+            return ConnectionFailed(text, sent=False, local=True)
         case aiohttp.ClientSSLError():
             return ConnectionFailed("no TLS connection to the host", sent=False, local=True)
         case aiohttp.ClientConnectorError():

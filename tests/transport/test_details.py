@@ -100,3 +100,4 @@ def test_a_name_that_cannot_be_resolved_is_local() -> None:
 
     assert isinstance(error, ConnectionFailed)
     assert (error.local, error.sent) == (True, False)
+    assert "api.example" in error.message
