@@ -153,6 +153,7 @@ class SimulatedEndpoint:
         self._since = clock.now()
         self._number = 0
         self._slots: dict[int, anyio.Semaphore] = {}
+        self._memory: dict[object, object] = {}
         if self._port is not None:
             self._port.listen(not isinstance(behaviour.fault, Refused))
 
@@ -215,6 +216,7 @@ class SimulatedEndpoint:
             request_id=f"req_{serial}",
             slots=self._slots_of,
             at_end=at_end,
+            memory=self._memory,
         )
         return follow(self.behaviour.fault, exchange)
 

@@ -38,6 +38,7 @@ class Exchange:
         lots: The endpoint's source of chance.
         request_id: What an error answer calls the request.
         slots: So many slots of the endpoint, the same ones for all requests of one behaviour.
+        memory: What faults keep from one request to the next, since the behaviour was set.
         at_end: What to call when the request is over, however it ended.
 
     Example:
@@ -57,6 +58,7 @@ class Exchange:
     request_id: str
     slots: Callable[[int], anyio.Semaphore]
     at_end: list[Callable[[], object]]
+    memory: dict[object, object]
     _writer: StreamWriter | None = field(default=None, init=False)
 
     @property

@@ -126,7 +126,7 @@ def test_json_and_back(behaviour: Behaviour) -> None:
 @pytest.mark.parametrize("kind", list(FAULTS))
 def test_every_fault_has_a_json_form(kind: str) -> None:
     """Each registered fault can be made from JSON with what it needs, and reads back."""
-    needs: dict[str, Any] = {"ratio": 0.5, "up_s": 1, "down_s": 1, "concurrent": 1}
+    needs: dict[str, Any] = {"ratio": 0.5, "up_s": 1, "down_s": 1, "concurrent": 1, "rpm": 60}
     needs |= {"fault": {"kind": "silence"}, "faults": [{"kind": "silence"}]}
     fault: Any = FAULTS[kind]
     required = {a.alias for a in attrs.fields(fault) if a.default is attrs.NOTHING}

@@ -20,6 +20,7 @@ from fallbackio.simulator.faults._bodies import (
     Malformed,
 )
 from fallbackio.simulator.faults._connections import Cut, Refused, Reset, Silence
+from fallbackio.simulator.faults._limits import RateLimit
 from fallbackio.simulator.faults._stalls import PingOnly, RoleOnly, Stall, Trickle
 from fallbackio.simulator.faults._statuses import Status
 from fallbackio.simulator.faults._when import Capacity, Flapping, InTurn, Sometimes
@@ -39,6 +40,7 @@ __all__ = [
     "InTurn",
     "Malformed",
     "PingOnly",
+    "RateLimit",
     "Refused",
     "Reset",
     "RoleOnly",
@@ -73,5 +75,6 @@ FAULTS: Mapping[str, type[Fault]] = MappingProxyType(
         "in_turn": InTurn,
         "flapping": Flapping,
         "capacity": Capacity,
+        "rate_limit": RateLimit,
     }
 )
