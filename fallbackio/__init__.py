@@ -7,7 +7,7 @@ The public names; more lives in `fallbackio.errors`, `.events`, `.breaker`, `.si
 from fallbackio.breaker import BreakerPolicy
 from fallbackio.chain import Hedge, Race, RetryPolicy, Sequence, Stream, first_good
 from fallbackio.config import Chain
-from fallbackio.endpoint import Endpoint
+from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import (
     AttemptError,
     CallError,
@@ -22,7 +22,7 @@ from fallbackio.errors import (
     StreamBroken,
     TimedOut,
 )
-from fallbackio.model import Attempt, Delta, Message, Reply, Report, Request, Restarted, ToolCall, Usage
+from fallbackio.model import Attempt, Delta, Message, Reply, Report, Request, Restarted, Usage
 
 __version__ = "0.1.0"
 
@@ -43,6 +43,7 @@ __all__ = [
     "Hedge",
     "InvalidRequest",
     "Message",
+    "Pool",
     "Race",
     "RateLimited",
     "Reply",
@@ -54,7 +55,6 @@ __all__ = [
     "Stream",
     "StreamBroken",
     "TimedOut",
-    "ToolCall",
     "Usage",
     "first_good",
 ]

@@ -7,17 +7,28 @@ An `Endpoint` is a specification: it does nothing and owns nothing.  What can be
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
-from fallbackio._checks import check, is_whole, one_of
+from fallbackio._checks import at_least_one, check, is_number, is_whole, one_of
 from fallbackio.errors import ConfigError
 from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Message, Reply, Request
 
-__all__ = ["Answerer", "Endpoint", "Note", "Provider", "TokenSource", "Upstream", "unnoted"]
+__all__ = [
+    "CAPABILITIES",
+    "Answerer",
+    "Endpoint",
+    "Note",
+    "Pool",
+    "Price",
+    "Provider",
+    "TokenSource",
+    "Upstream",
+    "unnoted",
+]
 
 # Is told what a request was changed in to suit an endpoint; the ledger keeps it.
 Note = Callable[[str], None]
@@ -203,6 +214,7 @@ def _dialect(instance: object, attribute: Attribute[Any], value: object) -> None
         _string(attribute.name, value)
 
 
+_over_zero = check("a number over 0", lambda value: is_number(value) and value > 0)
 _window = check("a positive number of tokens", lambda value: is_whole(value) and value > 0)
 
 
@@ -213,6 +225,53 @@ def _prose(instance: object, attribute: Attribute[Any], value: object) -> None:
 def _function(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None and not callable(value):
         raise ConfigError(f"{attribute.name} must be a function, not {type(value).__name__}")
+
+
+# What `Endpoint(capabilities=…)` and `Chain(require=…)` may name.
+CAPABILITIES = frozenset({"tools", "vision", "json_schema"})
+
+_not_negative = check("a number, 0 or more", lambda value: is_number(value) and value >= 0)
+
+
+@frozen
+class Price:
+    """What a model costs, in US dollars per million tokens.
+
+    Attributes:
+        input: Tokens of the prompt.
+        output: Tokens of the answer, reasoning included.
+        cached_input: Tokens of the prompt that the provider had cached; `None` if they cost the same.
+
+    Example:
+        >>> Endpoint("openai/gpt-4o", price=Price(2.5, 10, 1.25))
+    """
+
+    input: float = field(validator=_not_negative)
+    output: float = field(validator=_not_negative)
+    cached_input: float | None = field(default=None, validator=_not_negative)
+
+    @property
+    def blended(self) -> float:
+        """Input and output together, to compare by."""
+        return self.input + self.output
+
+
+def _as_price(given: object) -> Price | None:
+    if given is None or isinstance(given, Price):
+        return given
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        raise ConfigError(f"price must be a Price or (input, output) in dollars per million, not {given!r}")
+    return Price(*given)
+
+
+def _as_capabilities(given: object) -> object:
+    return frozenset(given) if isinstance(given, set | list | tuple) else given
+
+
+_capabilities = check(
+    f"a set of {', '.join(sorted(CAPABILITIES))}",
+    lambda value: isinstance(value, frozenset) and value <= CAPABILITIES,
+)
 
 
 @frozen
@@ -242,6 +301,16 @@ class Endpoint:
             azure-identity's `get_bearer_token_provider(…)`.  Asked again when a token was refused.
         system_prefix: A system message put before the conversation at this endpoint only.
         adapt: A function of the `Request` that returns the one to send to this endpoint instead.
+        weight: Its share among the equal members of a pool.
+        rpm, tpm: Requests and tokens per minute that it may be sent; what the provider's headers say
+            is learnt besides.  An endpoint without room is skipped, not asked.
+        max_in_flight: Requests under way there at once.
+        price: US dollars per million tokens, a `Price` or a pair `(input, output)`; by default what the
+            extra `prices` knows of the model at its vendor.
+        capabilities: What it can do of `"tools"`, `"vision"` and `"json_schema"`, for `require=`;
+            `None` if that is not known.
+        limit_group: Endpoints of one group share `rpm`, `tpm` and what is learnt; by default those
+            with one key and one model do.
         embedding_model: The embedding model's own name where `model` is only a deployment's; endpoints
             of one chain must agree on it for `chain.embed`.
 
@@ -271,6 +340,15 @@ class Endpoint:
         default=None, kw_only=True, repr=False, validator=_function
     )
     embedding_model: str = field(default="", kw_only=True, validator=_label)
+    weight: float = field(default=1.0, kw_only=True, validator=_over_zero)
+    rpm: float | None = field(default=None, kw_only=True, validator=_over_zero)
+    tpm: float | None = field(default=None, kw_only=True, validator=_over_zero)
+    max_in_flight: int | None = field(default=None, kw_only=True, validator=at_least_one)
+    price: Price | None = field(default=None, kw_only=True, converter=_as_price)
+    capabilities: frozenset[str] | None = field(
+        default=None, kw_only=True, converter=_as_capabilities, validator=_capabilities
+    )
+    limit_group: str = field(default="", kw_only=True, validator=_label)
     fn: Answerer | None = field(default=None, kw_only=True, repr=False, validator=_function)
 
     def adapted(self, request: Request, note: Note = unnoted) -> Request:
@@ -328,3 +406,40 @@ class Endpoint:
         if not _string("name", name):
             raise ConfigError("Endpoint.calling needs a name")
         return cls(model or name, name=name, vendor=vendor or name, context_window=context_window, fn=fn)
+
+
+def _members(given: object) -> tuple[str | Endpoint, ...]:
+    if isinstance(given, str | Endpoint) or not isinstance(given, Iterable):
+        raise ConfigError(f"a pool takes a list of endpoints, not {type(given).__name__}; put it in [ ]")
+    members = tuple(given)
+    if not members:
+        raise ConfigError("a pool needs at least one endpoint")
+    return members
+
+
+@frozen
+class Pool:
+    """Interchangeable endpoints (keys, regions, deployments) behind one step of a chain.
+
+    Its members are tried, the best first, before the chain goes on to its next step.
+
+    Attributes:
+        endpoints: `"vendor/model"` strings and `Endpoint`s.
+        balance: Who is the best.  `"weighted"`: by lot, as their weights say.  `"least_busy"`: the
+            fewest requests under way.  `"latency"`: of two drawn, the one with the lower product of
+            its peak-sensitive time to the first content and the requests that wait for theirs.
+            `"cost"`: the cheapest.
+
+    Raises:
+        ConfigError: For an empty pool or an unknown balance.
+
+    Example:
+        >>> east = Endpoint("azure/gpt-4o", name="east", base_url="https://east.openai.azure.com")
+        >>> west = Endpoint("azure/gpt-4o", name="west", base_url="https://west.openai.azure.com")
+        >>> fallbackio.Chain([fallbackio.Pool([east, west]), "openai/gpt-4o"])
+    """
+
+    endpoints: Sequence[str | Endpoint] = field(converter=_members)
+    balance: Literal["weighted", "least_busy", "latency", "cost"] = field(
+        default="latency", kw_only=True, validator=one_of("weighted", "least_busy", "latency", "cost")
+    )

@@ -217,6 +217,10 @@ class Attempt:
         duration_s: Seconds from the attempt's start to its end.
         usage: Tokens it reported; for one that was cut or broke, the pieces of content it had given.
         forced: It was sent although the endpoint's breaker is open, because nothing else was left.
+        cost: US dollars; `None` if the endpoint's price is not known, 0 for one that was never sent or was
+            turned away.
+        cost_estimated: The provider did not say what it counted: the prompt is taken by its length, the
+            answer by the pieces that came.
         notes: What the request was changed in to suit the endpoint, for example
             `"tool call ids rewritten"`.
 
@@ -237,6 +241,8 @@ class Attempt:
     usage: Usage | None = None
     forced: bool = False
     notes: tuple[str, ...] = ()
+    cost: float | None = None
+    cost_estimated: bool = False
 
 
 @frozen(kw_only=True)
@@ -285,6 +291,19 @@ class Report:
         if winner is not None:
             return winner.endpoint != self.attempts[0].endpoint
         return any(a.endpoint != self.attempts[0].endpoint for a in self.attempts)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars of all attempts whose price is known, losers included; `None` if of none is."""
+        known = [attempt.cost for attempt in self.attempts if attempt.cost is not None]
+        priced = [attempt for attempt in self.attempts if attempt.outcome != "skipped"]
+        return sum(known) if any(attempt.cost is not None for attempt in priced) else None
+
+    @property
+    def cost_estimated(self) -> bool:
+        """Whether `cost` is no exact sum: an attempt was estimated, or is of unknown price."""
+        sent = [attempt for attempt in self.attempts if attempt.outcome != "skipped"]
+        return any(attempt.cost_estimated or attempt.cost is None for attempt in sent)
 
     @property
     def panicked(self) -> bool:

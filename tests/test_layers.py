@@ -41,6 +41,7 @@ DOORS = {
     "google": {"transport/_google_account.py"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "genai_prices": {"config/_prices.py"},
 }
 
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -233,6 +233,11 @@ class Breaker(Circuit):
         return min(wait_s, _ASK_AGAIN_S) if self.current_state is State.HALF_OPEN else wait_s
 
     @property
+    def recovered_at(self) -> float:
+        """The clock's instant at which it last closed; minus infinity if it never was open."""
+        return self._closed_at
+
+    @property
     def phase(self) -> BreakerPhase:
         """`"closed"`, `"open"` or `"half_open"`; aiobreaker's `state` is an object.
 

@@ -98,6 +98,8 @@ class BreakerPolicy:
         max_retry_after_s: Cap on `Retry-After`; 0 ignores it.
         probe_timeout_s: A probe out longer than this no longer holds the probe's place, and once
             another has taken it, its result counts for nothing.
+        ramp_s: How long it takes until an endpoint that has recovered gets all its calls again; a
+            failure on the way lowers its share.  0 gives it all of them at once.  Read by the chain.
         slow_after_s: An attempt that was cut (because another won) counts as a failure if it was
             older than this.  Read by the chain, not by the breaker.
 
@@ -121,6 +123,7 @@ class BreakerPolicy:
     jitter_ratio: float = field(default=0.1, validator=_between(0, 1, "a ratio"))
     max_retry_after_s: float = field(default=300.0, validator=_duration_or_none_at_all)
     probe_timeout_s: float = field(default=120.0, validator=_duration)
+    ramp_s: float = field(default=10.0, validator=_duration_or_none_at_all)
     slow_after_s: float = field(default=10.0, validator=_duration_or_none_at_all)
 
     def __attrs_post_init__(self) -> None:

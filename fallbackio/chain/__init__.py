@@ -3,7 +3,11 @@
 from fallbackio.chain._accept import Accept
 from fallbackio.chain._coordinator import UNSET, Coordinator, Messages, Unset
 from fallbackio.chain._first_good import first_good
+from fallbackio.chain._needs import Needs, needs_of
+from fallbackio.chain._order import Step
 from fallbackio.chain._plan import Route
+from fallbackio.chain._rehearsal import Rehearsed
+from fallbackio.chain._session import Session
 from fallbackio.chain._settings import Delivery, Limits, OnBreak, RetryPolicy
 from fallbackio.chain._strategy import Hedge, Race, Sequence, Strategy, named
 from fallbackio.chain._stream import Stream
@@ -18,15 +22,20 @@ __all__ = [
     "Hedge",
     "Limits",
     "Messages",
+    "Needs",
     "OnBreak",
     "Race",
+    "Rehearsed",
     "RetryPolicy",
     "Route",
     "Sequence",
+    "Session",
+    "Step",
     "Strategy",
     "Stream",
     "Unset",
     "first_good",
     "named",
+    "needs_of",
     "parse_rules",
 ]

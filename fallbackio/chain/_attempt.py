@@ -99,6 +99,7 @@ async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> 
         raise stalled
     attempt.ttft_s = clock.now() - attempt.started
     attempt.leg.route.latencies.add(attempt.ttft_s)
+    attempt.answered(attempt.ttft_s)
     return Opened(attempt, upstream, deltas)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from fallbackio import clock
 from fallbackio.chain._latency import Latencies
+from fallbackio.chain._line import Line, Place
 from fallbackio.chain._plan import Plan, Route, Send
 from fallbackio.chain._resume import open_continued
 from fallbackio.chain._settings import Limits, OnBreak
@@ -26,10 +27,14 @@ from fallbackio.errors import (
 from fallbackio.events import AttemptEnded, AttemptStarted, CallEnded, CallStarted, FailedOver, StreamResumed
 from fallbackio.model import NO_USAGE, Attempt, Reply, Report, Request, Usage
 from fallbackio.observe import Fanout
+from fallbackio.selection import estimated_tokens
 
 __all__ = ["Call"]
 
 _ABOUT_THE_REQUEST = (InvalidRequest, ContextTooLong, ContentFiltered)
+
+# So many endpoints at the most are given a share of a call's time.
+MOST_IN_TURN = 8
 
 # The adaptive limit of the first content: of a thousand healthy attempts one would be cut (the
 # Builders' Library's false-timeout rate), half as long again because the window holds few such
@@ -45,8 +50,10 @@ class Call:
     __slots__ = (
         "_delivered",
         "_entries",
+        "_line",
         "_origin",
         "_over",
+        "_tokens",
         "accept",
         "ambient",
         "chain",
@@ -55,10 +62,12 @@ class Call:
         "drain",
         "limits",
         "number",
+        "place",
         "plan",
         "request",
         "restarts",
         "seams",
+        "served_by",
         "shows_reasoning",
         "started",
         "strategy",
@@ -73,6 +82,7 @@ class Call:
         *,
         chain: str,
         number: int,
+        started: float,
         request: Request,
         plan: Plan,
         limits: Limits,
@@ -81,6 +91,8 @@ class Call:
         ambient: float,
         tell: Fanout,
         drain: Callable[[Route, Upstream, float], bool],
+        line: Line,
+        served_by: Callable[[Route], None] | None = None,
     ) -> None:
         self.chain = chain
         self.number = number
@@ -90,9 +102,14 @@ class Call:
         self.strategy = strategy
         self.tell = tell
         self.drain = drain
+        self._line = line
+        self.served_by = served_by  # told who gave the answer
+        self.place: Place | None = None  # in the line for room, while it waits
+        self._tokens: int | None = None
+        plan.tokens, plan.may_enter = self.tokens, self._may_enter
         self.winner: Try | None = None  # of a contest; the others that are cut after it are losers
         self.timeout = timeout
-        self.started = clock.now()
+        self.started = started
         own = math.inf if timeout is None else self.started + timeout
         # The ambient deadline cancels by itself; it stands here so that the time is shared out by it.
         self.ambient = ambient
@@ -110,6 +127,29 @@ class Call:
         if tell.listened_to:
             tell(CallStarted(chain=chain, call=number, stream=request.stream))
 
+    def tokens(self) -> float:
+        """What the request will be counted as, about."""
+        if self._tokens is None:
+            self._tokens = estimated_tokens(self.request.messages, self.request.params)
+        return self._tokens
+
+    def prompt_tokens(self) -> int:
+        """What its prompt is counted as, about."""
+        return estimated_tokens(self.request.messages, {})
+
+    def _may_enter(self) -> bool:
+        """Nobody overtakes who waits for room."""
+        return not len(self._line) or (self.place is not None and self.place.is_first)
+
+    def somebody_ended(self) -> None:
+        """A request is over, so whoever waits for room looks again."""
+        self._line.something_ended()
+
+    def _leave_line(self) -> None:
+        if self.place is not None:
+            self.place.leave()
+            self.place = None
+
     def allowance(self, now: float, latencies: Latencies) -> float:
         """The seconds one attempt may take.
 
@@ -125,9 +165,13 @@ class Call:
         return min(own, remaining / turns if turns > 1 else remaining)
 
     def _turns(self, latencies: Latencies) -> int:
-        """How many attempts, this one included, have to follow one another to reach every endpoint."""
+        """How many attempts, this one included, have to follow one another to reach every endpoint.
+
+        Of a large pool nobody expects to reach all.
+        """
         parallel = self.strategy.parallel(latencies, len(self.plan.legs))
-        return 1 + max(0, math.ceil((self.plan.untried - (parallel - 1)) / parallel))
+        untried = min(self.plan.untried, MOST_IN_TURN)
+        return 1 + max(0, math.ceil((untried - (parallel - 1)) / parallel))
 
     def first_content_s(self, latencies: Latencies) -> float:
         """The seconds until an attempt's first content, at an endpoint with these times."""
@@ -152,7 +196,7 @@ class Call:
         """
         configured = [] if self.limits.attempt_timeout is None else [self.limits.attempt_timeout]
         if self.limits.timeout is not None:
-            configured.append(self.limits.timeout / len(self.plan.legs))
+            configured.append(self.limits.timeout / min(len(self.plan.legs), MOST_IN_TURN))
         # A millionth of slack: the share is a quotient, and rounding is no reason to be lenient.
         return limit_s >= min(configured, default=0.0) * (1 - 1e-6)
 
@@ -190,6 +234,7 @@ class Call:
 
     def start(self, ask: Send, now: float, *, extra: bool = False) -> Try:
         """A try of its own, told to the sinks; `extra` for a hedge, which is no failover either."""
+        self._leave_line()
         self._note_skipped(now)
         attempt = Try(self, ask, now, extra=extra or ask.extra)
         self._entries.append(attempt)
@@ -284,6 +329,7 @@ class Call:
 
     def closed(self, error: FallbackError) -> FallbackError:
         """The error with its ledger; the call is over, unless a part was delivered and it may be mended."""
+        self._leave_line()
         if self._over:
             return error
         error.attempts = self.attempts
@@ -299,6 +345,7 @@ class Call:
 
     def left(self) -> None:
         """The caller was cancelled, or left a stream: cut what runs; the call is over."""
+        self._leave_line()
         if self._over:
             return
         self._over = True

@@ -8,9 +8,8 @@ other, so when a call ends or is cancelled nothing is left to stop.
 from __future__ import annotations
 
 import itertools
-import math
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Sequenced
 from functools import partial
 from types import TracebackType
@@ -18,25 +17,29 @@ from typing import Any, Literal, Self, TypeVar
 
 import anyio
 import attrs
+from attrs import frozen
 
 from fallbackio import clock
-from fallbackio._draft import assemble
-from fallbackio.chain._accept import Accept, approved
-from fallbackio.chain._attempt import TICK_S, Opened, ask, chars_in, close, give_up, open_stream
+from fallbackio._checks import is_number
+from fallbackio.chain._accept import Accept
+from fallbackio.chain._answering import Answering
+from fallbackio.chain._attempt import TICK_S, Opened
 from fallbackio.chain._background import Background
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._call import Call
-from fallbackio.chain._contest import contest
-from fallbackio.chain._embedding import check_space, check_vectors
-from fallbackio.chain._hedging import Hedging
-from fallbackio.chain._plan import Plan, Route, Wait
-from fallbackio.chain._reading import Reading
+from fallbackio.chain._embedding import check_space
+from fallbackio.chain._line import Line
+from fallbackio.chain._needs import Needs, needs_of
+from fallbackio.chain._order import Step, ordered, quickest_first, warmed
+from fallbackio.chain._plan import Plan, Route, Turn, Wait
+from fallbackio.chain._rehearsal import Rehearsed, Score, scored
+from fallbackio.chain._session import Session, Sessions
 from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
 from fallbackio.chain._size import least_tokens
 from fallbackio.chain._strategy import Strategy
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._try import Try
-from fallbackio.errors import AttemptError, ConfigError, FallbackError
+from fallbackio.errors import AttemptError, ChainExhausted, ConfigError, FallbackError, InvalidRequest
 from fallbackio.model import EmbeddingRequest, Embeddings, Message, Reply, Request
 from fallbackio.observe import Fanout
 
@@ -60,26 +63,47 @@ class Unset:
 UNSET = Unset()
 
 
+# How long a session stays away from the first choice: a few times as long as prompt caches live.
+RETURN_AFTER_S = 900.0
+
+
+@frozen(kw_only=True)
+class Wish:
+    """What a caller asks of one call besides its messages and parameters."""
+
+    timeout: float | Unset | None = UNSET
+    accept: Accept | Unset | None = UNSET
+    session: Session | str | None = None
+    require: Iterable[str] = ()
+
+
 class Coordinator:
     """Runs calls over fixed routes; `fallbackio.Chain` is one with its endpoints built in."""
 
     def __init__(
         self,
-        routes: Sequenced[Route],
+        steps: Sequenced[Step],
         *,
         name: str,
         limits: Limits,
         retry: RetryPolicy,
+        max_queue: int,
         strategy: Strategy,
         delivery: Delivery,
         upstream: Literal["plain", "stream"],
         accept: Accept | None,
+        warm: float,
+        fastest: bool,
+        needs: Needs,
         overrule: Callable[[AttemptError], bool | None] | None,
         tell: Fanout,
         chance: random.Random,
         end: Callable[[], Awaitable[None]],
     ) -> None:
-        self._routes = tuple(routes)
+        self._steps = tuple(steps)
+        self._routes = tuple([route for step in steps for route in step.routes])
+        self._line = Line()
+        self._max_queue = max_queue
         self._name = name
         self._limits = limits
         self._retry = retry
@@ -100,8 +124,12 @@ class Coordinator:
         self._chance = chance
         self._end = end
         self._accept = accept
-        self._windows = any(route.spec.context_window is not None for route in routes)
-        self._dimensions: int | None = None  # of the vectors this chain has given
+        self._windows = any(route.spec.context_window is not None for route in self._routes)
+        self._answering = Answering(limits, delivery, strategy)
+        self._warm = warm
+        self._fastest = fastest
+        self._needs = needs
+        self._sessions = Sessions(self, self._steps[0].routes)
         self._numbers = itertools.count(1)
         self._closed = False
 
@@ -111,6 +139,8 @@ class Coordinator:
         *,
         timeout: float | Unset | None = UNSET,
         accept: Accept | Unset | None = UNSET,
+        session: Session | str | None = None,
+        require: Iterable[str] = (),
         **params: Any,
     ) -> Reply:
         """A whole answer from the first endpoint that gives one.
@@ -118,7 +148,9 @@ class Coordinator:
         `messages` is a string or a list of OpenAI-format message objects; `params` are OpenAI's
         (`tools`, `temperature`, `max_tokens`, …) and go to the provider, unknown ones untouched.
         `timeout` in seconds replaces the chain's for this call, `None` means no limit; so does
-        `accept`, `None` takes every answer.
+        `accept`, `None` takes every answer.  `session` is what `chain.session()` gives, or a name:
+        calls of one session keep to one endpoint while it is well.  `require` leaves out endpoints that
+        are known not to have what it names, for this call.
 
         Raises:
             InvalidRequest: The request is at fault and would fail everywhere.
@@ -130,8 +162,9 @@ class Coordinator:
             >>> reply = await chain.complete("Summarize this ticket.", max_tokens=200)
             >>> print(reply.text)
         """
-        call = self._asking(Request.of(messages, params, stream=self._streams_upstream), timeout, accept)
-        get = self._whole if self._streams_upstream else self._plain
+        wish = Wish(timeout=timeout, accept=accept, session=session, require=require)
+        call = self._asking(Request.of(messages, params, stream=self._streams_upstream), wish)
+        get = self._answering.whole if self._streams_upstream else self._answering.plain
         return call.answered(await self._run(call, get))
 
     def stream(
@@ -140,6 +173,8 @@ class Coordinator:
         *,
         timeout: float | Unset | None = UNSET,
         accept: Accept | Unset | None = UNSET,
+        session: Session | str | None = None,
+        require: Iterable[str] = (),
         show_reasoning: bool = False,
         **params: Any,
     ) -> Stream:
@@ -158,9 +193,10 @@ class Coordinator:
             ...         print(delta.text, end="")
         """
         request = Request.of(messages, params, stream=True)
+        wish = Wish(timeout=timeout, accept=accept, session=session, require=require)
 
         def begin() -> Call:
-            call = self._asking(request, timeout, accept)
+            call = self._asking(request, wish)
             call.shows_reasoning = show_reasoning
             return call
 
@@ -188,9 +224,66 @@ class Coordinator:
         """
         request = EmbeddingRequest.of(inputs, params)
         check_space(self._routes)
-        call = self._begin(Request(messages=(), params=params), timeout)
-        embeddings = await self._run(call, partial(self._vectors, request))
+        call = self._begin(Request(messages=(), params=params), Wish(timeout=timeout))
+        embeddings = await self._run(call, partial(self._answering.vectors, request))
         return attrs.evolve(embeddings, report=call.served())
+
+    def session(self, id: str = "", *, return_after_s: float = RETURN_AFTER_S) -> Session:
+        """A conversation that keeps to the endpoint that answered it last, while that is well.
+
+        After `return_after_s` seconds at another than the chain's first step it asks the first choice
+        again.  With an `id` it is the one of that name, which `session="id"` of a call means too.
+
+        Example:
+            >>> session = chain.session()
+            >>> for step in range(20):
+            ...     reply = await session.complete(history, tools=tools)
+        """
+        if not is_number(return_after_s) or return_after_s < 0:
+            raise ConfigError(f"return_after_s must be seconds, 0 or more, not {return_after_s!r}")
+        if not id:
+            return Session(self, self._steps[0].routes, return_after_s)
+        named = self._sessions.of(id, return_after_s)
+        assert named is not None  # noqa: S101 - a name has one
+        return named
+
+    async def rehearse(
+        self,
+        messages: Messages,
+        *,
+        score: Score | None = None,
+        timeout: float | Unset | None = UNSET,
+        **params: Any,
+    ) -> list[Rehearsed]:
+        """Ask every endpoint the same, at once, and see what each would have answered.
+
+        Each is asked once, also one whose breaker is open; its breaker and statistics learn from it.
+        `score` is a function of the reply, plain or async, that gives a number.
+
+        Example:
+            >>> for row in await chain.rehearse("What is 2 + 2?", score=lambda reply: "4" in reply.text):
+            ...     print(f"{row.endpoint:30} {row.report.duration_s:6.2f} s  {row.score}")
+        """
+        request = Request.of(messages, params, stream=self._streams_upstream)
+        get = self._answering.whole if request.stream else self._answering.plain
+        rows: dict[int, Rehearsed] = {}
+
+        async def one(at: int, route: Route) -> None:
+            call = self._begin(request, Wish(timeout=timeout), only=route)
+            name = route.spec.name
+            try:
+                route.check(request)
+                reply = call.answered(await self._run(call, get))
+            except FallbackError as error:
+                rows[at] = Rehearsed(endpoint=name, error=error, report=call.report())
+            else:
+                number = await scored(score, reply)
+                rows[at] = Rehearsed(endpoint=name, reply=reply, report=reply.report, score=number)
+
+        async with anyio.create_task_group() as group:
+            for at, route in enumerate(self._routes):
+                group.start_soon(one, at, route)
+        return [rows[at] for at in sorted(rows)]
 
     async def aclose(self) -> None:
         """Close the connections; calls still under way fail.  A second time does nothing.
@@ -217,27 +310,46 @@ class Coordinator:
     ) -> None:
         await self.aclose()
 
-    def _asking(self, request: Request, timeout: float | Unset | None, accept: Accept | Unset | None) -> Call:
+    def _asking(self, request: Request, wish: Wish) -> Call:
         """A call that asks for an answer, of the endpoints that can express and hold the request."""
         self._check_open()
         for route in self._routes:
-            route.provider.check(request)
-        call = self._begin(request, timeout)
-        call.accept = self._accept if isinstance(accept, Unset) else accept
+            route.check(request)
+        call = self._begin(request, wish)
+        call.plan.needs = self._needed(wish.require) if wish.require else self._needs
+        call.accept = self._accept if isinstance(wish.accept, Unset) else wish.accept
         if self._windows:
-            call.plan.leave_out_smaller(least_tokens(request.messages))
+            call.plan.least_window = least_tokens(request.messages)
         return call
 
-    def _begin(self, request: Request, timeout: float | Unset | None) -> Call:
+    def _needed(self, require: Iterable[str]) -> Needs:
+        """What one call needs; raises `InvalidRequest` if no endpoint has it."""
+        needs = needs_of(require)
+        lacking = [f"{route.spec.name} has no {needs.lacking(route.spec)}" for route in self._routes]
+        if all(needs.lacking(route.spec) for route in self._routes):
+            raise InvalidRequest(f"no endpoint has what the call requires: {'; '.join(lacking)}")
+        return needs
+
+    def _begin(self, request: Request, wish: Wish, only: Route | None = None) -> Call:
         self._check_open()
-        limit = self._limits.timeout if isinstance(timeout, Unset) else Limits(timeout=timeout).timeout
+        given = wish.timeout
+        limit = self._limits.timeout if isinstance(given, Unset) else Limits(timeout=given).timeout
         self._budget.deposit()
-        plan = Plan.over(
-            self._routes, self._retry, self._limits.max_retries, self._chance, self._budget, self._overrule
+        session = None if wish.session is None else self._sessions.of(wish.session, RETURN_AFTER_S)
+        now = clock.now()
+        plan = Plan(
+            self._turns(session, now) if only is None else [Turn(only)],
+            len(self._routes) if only is None else 1,
+            retry=self._retry,
+            max_retries=self._limits.max_retries if only is None else 0,
+            chance=self._chance,
+            budget=self._budget,
+            overrule=self._overrule,
         )
         return Call(
             chain=self._name,
             number=next(self._numbers),
+            started=now,
             request=request,
             plan=plan,
             limits=self._limits,
@@ -246,14 +358,26 @@ class Coordinator:
             ambient=anyio.current_effective_deadline(),
             tell=self._tell,
             drain=self._background.drain,
+            line=self._line,
+            served_by=None if session is None else session.answered,
         )
+
+    def _turns(self, session: Session | None, now: float) -> Iterator[Turn]:
+        """Whom this call asks, in which order."""
+        steps = quickest_first(self._steps, now) if self._fastest else self._steps
+        turns = ordered(steps, now, self._chance)
+        if session is not None:
+            return session.turns(turns, now)
+        if self._warm and len(self._steps) > 1 and self._chance.random() < self._warm:
+            return warmed(self._steps, turns, now, self._chance)
+        return turns
 
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigError(f"{self._name} is closed")
 
     async def _open(self, call: Call) -> Opened:
-        return await self._run(call, self._committed)
+        return await self._run(call, self._answering.committed)
 
     async def _run(self, call: Call, get: Callable[[Try], Awaitable[T | None]]) -> T:
         """Attempts until one gives an answer or the plan has nothing more.
@@ -272,10 +396,10 @@ class Coordinator:
                     raise call.given_up(now)
                 if isinstance(step, Wait):
                     with self._budget.held():
-                        await anyio.sleep_until(step.until)
+                        await self._wait(call, step)
                     continue
                 if self._closed:
-                    step.permit.left()
+                    step.give_back(now)
                     raise call.closed(ConfigError(f"{self._name} was closed while it was asked"))
                 answer = await get(call.start(step, now))
                 if answer is not None:
@@ -286,101 +410,12 @@ class Coordinator:
             call.left()
             raise
 
-    async def _plain(self, attempt: Try) -> Reply | None:
-        """A plain answer; there is nothing to race, because nothing shows before its end."""
-        provider, request = attempt.leg.route.provider, attempt.call.request
-        reply = await self._asked(attempt, partial(provider.complete, request, attempt.note))
-        if reply is None:
-            return None
-        attempt.leg.route.durations.add(clock.now() - attempt.started)
-        return await self._taken(attempt, reply)
-
-    async def _vectors(self, request: EmbeddingRequest, attempt: Try) -> Embeddings | None:
-        async def asking() -> Embeddings:
-            embeddings = await attempt.leg.route.provider.embed(request)
-            size = check_vectors(embeddings, request, self._dimensions)
-            if "dimensions" not in request.params:
-                self._dimensions = size
-            return embeddings
-
-        embeddings = await self._asked(attempt, asking)
-        if embeddings is not None:
-            attempt.won(embeddings.usage)
-        return embeddings
-
-    async def _asked(self, attempt: Try, asking: Callable[[], Awaitable[T]]) -> T | None:
-        try:
-            return await ask(attempt, asking)
-        except AttemptError as error:
-            attempt.call.failed(attempt, error)
-            return None
-
-    async def _taken(self, attempt: Try, reply: Reply) -> Reply | None:
-        """A whole reply, if the caller takes it."""
-        reply = attempt.named(reply)
-        if not await approved(attempt, reply):
-            return None
-        attempt.won(reply.usage)
-        return reply
-
-    async def _whole(self, attempt: Try) -> Reply | None:
-        """A whole answer, asked for as a stream, so that a stall is seen long before its end."""
-        opened = await self._opened(attempt)
-        if opened is None:
-            return None
-        if not await self._read_on(opened, math.inf):
-            return None
-        await close(opened.upstream)  # where only the terminator was missing
-        attempt.call.ttft_s = opened.attempt.started + (opened.attempt.ttft_s or 0.0) - attempt.call.started
-        return await self._taken(opened.attempt, assemble(opened.deltas))
-
-    async def _committed(self, attempt: Try) -> Opened | None:
-        """A streamed answer of which as much has come as is to be there before any is delivered."""
-        judged = attempt.call.accept is not None
-        chars = math.inf if judged else self._delivery.chars
-        opened = await self._opened(attempt)
-        if opened is None or not chars:
-            return opened
-        if not await self._read_on(opened, chars):
-            return None
-        if judged and not await approved(opened.attempt, opened.attempt.named(assemble(opened.deltas))):
-            await close(opened.upstream)  # where only the terminator was missing
-            return None
-        return opened
-
-    async def _read_on(self, opened: Opened, chars: float) -> bool:
-        """Read until so many characters have come, or the end; false if it broke before."""
-        attempt, call = opened.attempt, opened.attempt.call
-        left_s = attempt.started + attempt.whole_s - clock.now()
-        reading = Reading(opened, self._limits, left_s)
-        seen = chars_in(opened.deltas)
-        try:
-            while seen < chars and (batch := await reading.next_batch()):
-                seen += chars_in(batch)
-                opened.deltas += batch
-        except AttemptError as error:
-            await give_up(attempt, opened.upstream, reading.tally.pieces, error)
-            call.winner = None  # nothing was delivered: the question is open again
-            call.failed(attempt, error)
-            return False
-        except BaseException as error:
-            await give_up(attempt, opened.upstream, reading.tally.pieces, error)
-            raise
-        finally:
-            reading.done()
-        return True
-
-    async def _opened(self, attempt: Try) -> Opened | None:
-        """A streamed answer at its commit point, of this attempt or of one that overtook it."""
-        call = attempt.call
-        if not self._strategy.one_at_a_time:
-            try:
-                return await contest(Hedging(call, self._strategy), attempt)
-            except AttemptError as error:  # it would fail everywhere; the others have been cut
-                raise call.closed(error)  # noqa: B904 - it is the same error, with its ledger
-        # A contest whose delay is infinite never has a second runner: it needs no task group.
-        try:
-            return await open_stream(attempt)
-        except AttemptError as error:
-            call.failed(attempt, error)
-            return None
+    async def _wait(self, call: Call, step: Wait) -> None:
+        if not step.for_room:
+            await anyio.sleep_until(step.until)
+            return
+        if call.place is None:
+            if len(self._line) >= self._max_queue:
+                raise ChainExhausted(f"no endpoint has room, and {len(self._line)} calls wait (max_queue)")
+            call.place = self._line.join()
+        await call.place.turn(min(step.until, call.deadline))

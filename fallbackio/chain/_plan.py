@@ -13,19 +13,23 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
-from attrs import define, field, frozen
+from attrs import Factory, field, frozen
 
 from fallbackio.breaker import Breaker, Permit
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._latency import Latencies
+from fallbackio.chain._legs import Leg, Legs
+from fallbackio.chain._needs import NOTHING
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.chain._table import Again, Handling, Onward, handling
 from fallbackio.endpoint import Endpoint, Provider
-from fallbackio.errors import AttemptError, ConnectionFailed, RateLimited, Refused
+from fallbackio.errors import AttemptError, ConnectionFailed, InvalidRequest, RateLimited, Refused
+from fallbackio.model import Request
+from fallbackio.selection import Load, Ramp, Room, Taken
 
-__all__ = ["Send", "Leg", "Plan", "Route", "Wait"]
+__all__ = ["Leg", "Plan", "Route", "Send", "Turn", "Wait"]
 
 
 @frozen(eq=False)
@@ -35,21 +39,33 @@ class Route:
     spec: Endpoint
     provider: Provider
     breaker: Breaker
+    room: Room = field(factory=Room)
+    load: Load = field(factory=Load)
+    ramp: Ramp = field(default=Factory(lambda self: Ramp(self.breaker.policy.ramp_s), takes_self=True))
     latencies: Latencies = field(factory=Latencies)  # to the first content, of streams
     durations: Latencies = field(factory=Latencies)  # of whole plain answers
+    compared: bool = True  # whether anybody looks at its load
+
+    def check(self, request: Request) -> None:
+        """Raise `InvalidRequest`, which names the endpoint, if it cannot express the request."""
+        try:
+            self.provider.check(request)
+        except InvalidRequest as error:
+            raise error.placed(self.spec.name, self.spec.vendor, self.spec.model)  # noqa: B904 - the same error
+
+    def share(self, now: float) -> float:
+        """The share of its calls that it is to get: less than all while it comes back."""
+        return self.ramp.share(now, self.breaker.recovered_at)
 
 
-@define(eq=False)
-class Leg:
-    """Where one endpoint stands within one call."""
+@frozen
+class Turn:
+    """An endpoint at its place in the order; a `postponed` one comes after all others, and may say why."""
 
     route: Route
-    tries: int = 0  # requests sent to it in this call
-    ready_at: float = math.inf  # once tried: when it may be asked again; infinite for never
-    skipped: Refused | None = None  # set when its breaker refused it before its first try
-    throttled: bool = False  # it asked for less, and an open breaker will be waited for once
-    hopeless: bool = False  # it failed in a way that lasts until somebody acts
-    barred: bool = False  # a failure elsewhere showed that it cannot help, or the time is too short
+    postponed: bool = False
+    why: str = ""
+    note: str = ""  # for the attempt's entry in the ledger
 
 
 @frozen
@@ -58,7 +74,13 @@ class Send:
 
     leg: Leg
     permit: Permit
+    taken: Taken
     extra: bool = False  # a repeat: it spends from the chain's budget
+
+    def give_back(self, now: float) -> None:
+        """It is not sent after all."""
+        self.permit.left()
+        self.leg.route.room.leave(now, self.taken, 0.0)
 
 
 @frozen
@@ -66,50 +88,66 @@ class Wait:
     """Nothing can be sent before this instant."""
 
     until: float
+    for_room: bool = False  # or until a request of somebody's has ended
 
 
-@define(eq=False)
 class Plan:
-    """The standing of all endpoints within one call, and what follows from it."""
+    """The standing of all endpoints within one call, and what follows from it.
 
-    legs: list[Leg]
-    retry: RetryPolicy
-    retries_left: int
-    chance: random.Random
-    budget: Budget
-    overrule: Callable[[AttemptError], bool | None] | None = None
-    causes: list[AttemptError] = field(factory=list)  # one per failure, in order
-    newly_skipped: list[Leg] = field(factory=list)  # for the ledger; whoever reads it empties it
-    _insisted: Leg | None = None  # RetryPolicy.same_first: repeat here before handing over
-    _forced: bool = False  # panic happens once per call
-    _asked_back: list[float] = field(factory=list)  # instants at which endpoints asked to be tried again
-    short_of_time: bool = False  # an endpoint was left out because it needs longer than is left
+    `turns` are the endpoints in their order, `count` is how many they are.
+    """
 
-    @classmethod
-    def over(
-        cls,
-        routes: Sequence[Route],
+    def __init__(
+        self,
+        turns: Iterable[Turn],
+        count: int,
+        *,
         retry: RetryPolicy,
         max_retries: int,
         chance: random.Random,
         budget: Budget,
-        overrule: Callable[[AttemptError], bool | None] | None,
-    ) -> Plan:
-        """A plan over endpoints none of which has been asked."""
-        return cls([Leg(route) for route in routes], retry, max_retries, chance, budget, overrule)
+        overrule: Callable[[AttemptError], bool | None] | None = None,
+    ) -> None:
+        self.legs = Legs(map(self._reached, turns), count)
+        self.retry = retry
+        self.retries_left = max_retries
+        self.chance = chance
+        self.budget = budget
+        self.overrule = overrule
+        # What the request will be counted as, asked when it matters; whether it is this call's turn.
+        self.tokens: Callable[[], float] = float
+        self.may_enter: Callable[[], bool] = lambda: True
+        self.causes: list[AttemptError] = []  # one per failure, in order
+        self.newly_skipped: list[Leg] = []  # for the ledger; whoever reads it empties it
+        self.short_of_time = False  # an endpoint was left out because it needs longer than is left
+        self.least_window = 0  # what an endpoint has to hold, in tokens
+        self.needs = NOTHING  # what else it has to have
+        self._insisted: Leg | None = None  # RetryPolicy.same_first: repeat here before handing over
+        self._forced = False  # panic happens once per call
+        self._asked_back: list[float] = []  # instants at which endpoints asked to be tried again
 
-    def leave_out_smaller(self, tokens: int) -> None:
-        """Do not ask endpoints whose window is known to be smaller than that."""
-        for leg in self.legs:
-            window = leg.route.spec.context_window
-            if window is not None and window < tokens:
-                leg.barred = True
-                self._skip(leg, Refused(f"over {tokens:,} tokens do not fit into its window of {window:,}"))
+    def _reached(self, turn: Turn) -> Leg:
+        leg = Leg(turn.route, postponed=turn.postponed, note=turn.note)
+        window = turn.route.spec.context_window
+        if window is not None and window < self.least_window:
+            leg.barred = True
+            text = f"over {self.least_window:,} tokens do not fit into its window of {window:,}"
+            self._skip(leg, Refused(text))
+        elif self.needs and (lacks := self.needs.lacking(turn.route.spec)):
+            leg.barred = True
+            self._skip(leg, Refused(f"it has no {lacks}"))
+        elif turn.why:
+            self._skip(leg, Refused(turn.why))
+        if self.needs and not leg.note and (unknown := self.needs.unknown(turn.route.spec)):
+            leg.note = f"not known: {unknown}"
+        return leg
 
     @property
     def untried(self) -> int:
         """How many endpoints could still be asked for the first time."""
-        return sum(not leg.tries and not leg.barred and leg.skipped is None for leg in self.legs)
+        made = self.legs.made
+        tried = sum([bool(leg.tries or leg.barred or leg.skipped is not None) for leg in made])
+        return len(self.legs) - tried
 
     def next(self, now: float, deadline: float) -> Send | Wait | None:
         """What to do now; `None` when nothing is left that could end before `deadline`."""
@@ -117,7 +155,7 @@ class Plan:
             self._insist(now, deadline)
             or self.fresh(now, deadline)
             or self._later(now, deadline)
-            or self._panic()
+            or self._panic(now)
         )
 
     def failed(self, leg: Leg, error: AttemptError, now: float) -> bool:
@@ -166,20 +204,42 @@ class Plan:
         if leg.ready_at > now:
             return Wait(leg.ready_at) if leg.ready_at < deadline else None
         self._insisted = None
-        return self._repeat(leg)
+        return self._repeat(leg, now)
 
     def fresh(self, now: float, deadline: float) -> Send | None:
         """The next endpoint that has not been asked and may be."""
+        postponed = []
         for leg in self.legs:
-            if leg.tries or leg.barred or self._too_slow(leg, deadline - now):
-                continue
-            permit = leg.route.breaker.acquire()
-            if permit is not None:
-                return self._send(leg, permit)
-            if leg.skipped is None:
-                said = "it is resting" if leg.route.breaker.phase == "closed" else "its circuit is open"
-                self._skip(leg, Refused(said, retry_after_s=leg.route.breaker.retry_in_s))
+            if leg.postponed:
+                postponed.append(leg)
+            elif (send := self._first_try(leg, now, deadline)) is not None:
+                return send
+        tries = (self._first_try(leg, now, deadline) for leg in postponed)
+        return next((send for send in tries if send is not None), None)
+
+    def _first_try(self, leg: Leg, now: float, deadline: float) -> Send | None:
+        if leg.tries or leg.barred or self._too_slow(leg, deadline - now):
+            return None
+        if (at := self._room_at(leg, now)) > now:
+            self._skip_once(leg, "it has no room now", at - now if at < math.inf else None)
+            return None
+        permit = leg.route.breaker.acquire()
+        if permit is not None:
+            return self._send(leg, permit, now)
+        said = "it is resting" if leg.route.breaker.phase == "closed" else "its circuit is open"
+        self._skip_once(leg, said, leg.route.breaker.retry_in_s)
         return None
+
+    def _skip_once(self, leg: Leg, why: str, wait_s: float | None) -> None:
+        if leg.skipped is None:
+            self._skip(leg, Refused(why, retry_after_s=wait_s))
+
+    def _room_at(self, leg: Leg, now: float) -> float:
+        """The instant from which it has room for us; infinite until somebody's request has ended."""
+        room = leg.route.room
+        if room.is_open:
+            return now
+        return room.free_at(now, self.tokens()) if self.may_enter() else math.inf
 
     def _too_slow(self, leg: Leg, left_s: float) -> bool:
         """Whether it could not even begin to answer in what is left, by its own median.
@@ -208,15 +268,14 @@ class Plan:
     def _later(self, now: float, deadline: float) -> Send | Wait | None:
         """A repeat, or the first try of an endpoint that rests; earliest first."""
         while True:
-            leg = min(self.legs, key=lambda leg: self._when(leg, now), default=None)
-            if leg is None:
-                return None
+            leg = min(self.legs, key=lambda leg: self._when(leg, now))
             when = self._when(leg, now)
+            crowded = any(self._is_crowded(leg, now) for leg in self.legs)
             if when >= deadline or when - now > self.retry.max_wait_s:
-                return None
+                return Wait(min(deadline, self._next_probe(now)), for_room=True) if crowded else None
             if when > now:
-                return Wait(min(when, self._next_probe(now)))
-            ask = self._repeat(leg)
+                return Wait(min(when, self._next_probe(now)), for_room=crowded)
+            ask = self._repeat(leg, now)
             if ask is not None:
                 return ask
             leg.ready_at = self._after_refusal(leg, now)
@@ -238,10 +297,18 @@ class Plan:
         if leg.barred:
             return math.inf
         if leg.tries:
-            return leg.ready_at if self._may_repeat else math.inf
-        if leg.route.breaker.phase == "closed":  # skipped, so it is resting
-            return now + leg.route.breaker.retry_in_s
-        return math.inf
+            ready_at = leg.ready_at if self._may_repeat else math.inf
+        elif leg.route.breaker.phase == "closed":  # skipped, so it is resting, or full
+            ready_at = now + leg.route.breaker.retry_in_s
+        else:
+            return math.inf
+        return ready_at if ready_at == math.inf else max(ready_at, self._room_at(leg, now))
+
+    def _is_crowded(self, leg: Leg, now: float) -> bool:
+        """Whether nothing but other calls keeps it from being asked for the first time."""
+        if leg.barred or leg.tries or leg.route.breaker.phase != "closed":
+            return False
+        return not leg.route.room.is_open and self._room_at(leg, now) > now
 
     def _next_probe(self, now: float) -> float:
         """When the first open breaker lets its probe through: worth waking up for."""
@@ -258,26 +325,27 @@ class Plan:
     def _may_repeat(self) -> bool:
         return self.retries_left > 0 and self.budget.allows()
 
-    def _repeat(self, leg: Leg) -> Send | None:
+    def _repeat(self, leg: Leg, now: float) -> Send | None:
         permit = leg.route.breaker.acquire()
         if permit is None:
             return None
         again = leg.tries > 0  # not the first try of one that has rested
         self.retries_left -= again
-        return self._send(leg, permit, extra=again)
+        return self._send(leg, permit, now, extra=again)
 
-    def _panic(self) -> Send | None:
+    def _panic(self, now: float) -> Send | None:
         closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred]
         if self._forced or not closed_to_us:
             return None
         self._forced = True
         leg = min(closed_to_us, key=lambda leg: leg.route.breaker.retry_in_s)
-        return self._send(leg, leg.route.breaker.force())
+        return self._send(leg, leg.route.breaker.force(), now)
 
-    def _send(self, leg: Leg, permit: Permit, *, extra: bool = False) -> Send:
+    def _send(self, leg: Leg, permit: Permit, now: float, *, extra: bool = False) -> Send:
         leg.tries += 1
         leg.ready_at = math.inf
-        return Send(leg, permit, extra)
+        room = leg.route.room
+        return Send(leg, permit, room.enter(now, 0.0 if room.is_open else self.tokens()), extra)
 
     def retry_in_s(self, now: float) -> float | None:
         """Seconds until some endpoint may be tried again, for a caller who gives up now."""

@@ -12,9 +12,10 @@ import attrs
 
 from fallbackio import clock
 from fallbackio.breaker import Severity
+from fallbackio.chain._cost import cost_of
 from fallbackio.chain._plan import Send
 from fallbackio.chain._table import handling
-from fallbackio.errors import AttemptError, Phase, TimedOut
+from fallbackio.errors import AttemptError, BadAnswer, Phase, Rejected, TimedOut
 from fallbackio.model import Attempt, Outcome, Reply, Usage
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Try:
         "_extra",
         "_notes",
         "_permit",
+        "_taken",
         "alive",
         "attempt",
         "call",
@@ -52,7 +54,7 @@ class Try:
         self.leg = ask.leg
         self.forced = ask.permit.forced
         self.started = now
-        self._notes: list[str] = []
+        self._notes: list[str] = [ask.leg.note] if ask.leg.note else []
         self.whole_s = call.allowance(now, ask.leg.route.latencies)
         # The first timer's length and name.
         self.limit_s: float = self.whole_s
@@ -65,6 +67,9 @@ class Try:
         self.usage: Usage | None = None
         self.attempt: Attempt | None = None  # set once, by the outcome
         self._permit = ask.permit
+        self._taken = ask.taken
+        if ask.leg.route.compared:
+            ask.leg.route.load.started(now, self)
         self._extra = extra
         if extra:
             call.plan.budget.withdraw()
@@ -73,6 +78,8 @@ class Try:
         """It gave the answer."""
         self._permit.ok()
         self.usage = usage
+        if self.call.served_by is not None:
+            self.call.served_by(self.leg.route)
         self._end("won", None, self.leg.route.provider.success_status)
 
     def named(self, reply: Reply) -> Reply:
@@ -157,10 +164,25 @@ class Try:
         spec = self.leg.route.spec
         return error.placed(spec.name, spec.vendor, spec.model)
 
+    def answered(self, seconds: float) -> None:
+        """Its first content has come after so long, or its whole answer."""
+        route = self.leg.route
+        if route.compared:
+            route.load.ended(self)
+            route.load.answered(self.started + seconds, seconds)
+
     def _end(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> None:
+        now, route = clock.now(), self.leg.route
+        route.room.leave(now, self._taken, _counted(self.usage, outcome))
+        if route.compared:
+            route.load.ended(self)
+        if outcome == "failed" and error is not None and handling(error).severity is not None:
+            route.load.failed(now, now - self.started, error.retry_after_s)
+            route.ramp.failed(now, route.breaker.recovered_at)
+        self.call.somebody_ended()
         if self._extra:
             self.call.plan.budget.give_back()
-        self.attempt = self._entry(outcome, error, status)
+        self.attempt = self._entry(now, outcome, error, status)
         self.call.ended(self.attempt)
 
     def note(self, text: str) -> None:
@@ -168,8 +190,9 @@ class Try:
         if text not in self._notes:
             self._notes.append(text)
 
-    def _entry(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> Attempt:
+    def _entry(self, now: float, outcome: Outcome, error: AttemptError | None, status: int | None) -> Attempt:
         spec = self.leg.route.spec
+        cost, estimated = self._cost(outcome, error)
         return Attempt(
             endpoint=spec.name,
             vendor=spec.vendor,
@@ -179,8 +202,37 @@ class Try:
             status=status,
             started_s=self.started - self.call.started,
             ttft_s=self.ttft_s,
-            duration_s=clock.now() - self.started,
+            duration_s=now - self.started,
             usage=self.usage,
             forced=self.forced,
             notes=tuple(self._notes),
+            cost=cost,
+            cost_estimated=estimated,
         )
+
+    def _cost(self, outcome: Outcome, error: AttemptError | None) -> tuple[float | None, bool]:
+        """US dollars, and whether they are an estimate.
+
+        What was sent and not turned away is charged for, also if nobody read the answer.
+        """
+        if outcome == "failed" and error is not None and not _is_charged(error, self.usage):
+            return 0.0, False
+        price = self.leg.route.spec.price
+        if price is None:
+            return None, False
+        if self.usage is not None and self.usage.prompt_tokens:
+            return cost_of(price, self.usage), False
+        pieces = 0 if self.usage is None else self.usage.completion_tokens
+        return cost_of(price, Usage(prompt_tokens=self.call.prompt_tokens(), completion_tokens=pieces)), True
+
+
+def _is_charged(error: AttemptError, usage: Usage | None) -> bool:
+    """Whether a failed attempt had been accepted: it answered with a 200, or was silent to the end."""
+    if isinstance(error, TimedOut):
+        return error.phase != "connect"
+    return error.status == 200 or usage is not None or isinstance(error, BadAnswer | Rejected)
+
+
+def _counted(usage: Usage | None, outcome: Outcome) -> float | None:
+    """Tokens that its limits were charged, as far as that is known."""
+    return float(usage.total_tokens) if outcome == "won" and usage else None

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from types import UnionType
 from typing import Literal
 
+from attrs import field, frozen
+
 from fallbackio import clock
+from fallbackio._checks import is_number
 from fallbackio.breaker import Breaker, BreakerPolicy
 from fallbackio.chain import (
     Accept,
@@ -18,16 +21,20 @@ from fallbackio.chain import (
     OnBreak,
     RetryPolicy,
     Route,
+    Step,
     Strategy,
     named,
+    needs_of,
     parse_rules,
 )
-from fallbackio.config._steps import resolve
+from fallbackio.config._pools import arranged, resolve_steps
+from fallbackio.config._rooms import Rooms
 from fallbackio.dialects import DIALECTS
-from fallbackio.endpoint import Endpoint, Provider
+from fallbackio.endpoint import Endpoint, Pool, Provider
 from fallbackio.errors import ConfigError
 from fallbackio.events import EventSink
 from fallbackio.observe import Fanout, log_event
+from fallbackio.selection import BALANCES, Room
 from fallbackio.transport import CallingProvider, HttpProvider, Session, credentials_for
 
 __all__ = ["Chain"]
@@ -41,8 +48,8 @@ class Chain(Coordinator):
     belongs to the event loop of its first call.  Durations are seconds, `None` switches a limit off.
 
     Args:
-        steps: What to ask, in order: `"vendor/model"` strings (keys from the environment) and
-            `Endpoint`s.
+        steps: What to ask, in order: `"vendor/model"` strings (keys from the environment),
+            `Endpoint`s, and `Pool`s of interchangeable ones.
         timeout: The whole call.
         attempt_timeout: One attempt: `complete` until the answer is whole, `stream` until its
             first content.  Where it would take all that is left of the call, that is shared evenly
@@ -54,6 +61,8 @@ class Chain(Coordinator):
         idle_timeout: Between two contents of a streamed answer.
         connect_timeout: Until a new connection stands: name look-up, TCP and TLS.
         max_retries: Repeats of endpoints already tried, in all, per call.
+        max_queue: Calls that may wait for room at once, where endpoints have limits (`rpm`, `tpm`,
+            `max_in_flight`, or learnt from the provider); more fail at once.
         min_rate: `(chars_per_s, over_s)`: an answer that brings fewer characters than that, over so
             many seconds, counts as stalled, before and after its commit point.
         commit: How much of a streamed answer has to be there before any of it is delivered:
@@ -73,6 +82,12 @@ class Chain(Coordinator):
         accept: A function of the `Reply`, plain or async, asked before a whole answer is delivered: true
             takes it; false, or a text that says why, rejects it, and the next endpoint is asked.  The
             breaker hears nothing of it.  A stream is then delivered when it is whole.
+        order: Whom to ask first: `"given"`, as the steps are given; `"cheapest"`, by their price, unknown
+            ones last; `"fastest"`, by the time to the first content as it is learnt.
+        require: What every endpoint must have, of `"tools"`, `"vision"`, `"json_schema"` and for example
+            `"context>=100000"`; those known not to have it are left out.
+        warm: Share of calls, up to 1, that ask a later step first (answers count), so that a spare that
+            has rotted is found before it is needed.
         upstream: `"stream"` makes `complete` ask for a stream upstream also without a
             `ttft_timeout`.
         sinks: Told of every event; see `fallbackio.events`.
@@ -92,7 +107,7 @@ class Chain(Coordinator):
 
     def __init__(
         self,
-        steps: Sequence[str | Endpoint],
+        steps: Sequence[str | Endpoint | Pool],
         *,
         timeout: float | None = 300.0,
         attempt_timeout: float | None = 60.0,
@@ -100,6 +115,7 @@ class Chain(Coordinator):
         idle_timeout: float | None = 30.0,
         connect_timeout: float | None = 10.0,
         max_retries: int = 2,
+        max_queue: int = 1000,
         min_rate: tuple[float, float] | None = None,
         commit: int | Literal["first_content", "complete"] = "first_content",
         on_break: OnBreak | tuple[OnBreak, ...] = "continue",
@@ -108,12 +124,16 @@ class Chain(Coordinator):
         retry: RetryPolicy | None = None,
         fallback_on: Iterable[FallbackRule] | FallbackRule = (),
         accept: Accept | None = None,
+        order: Literal["given", "cheapest", "fastest"] = "given",
+        require: Iterable[str] = (),
+        warm: float = 0.0,
         upstream: Literal["plain", "stream"] = "plain",
         sinks: Iterable[EventSink] = (),
         max_answer_bytes: int = 32 * 2**20,
         name: str = "chain",
         seed: int | None = None,
     ) -> None:
+        _one_of("order", order, ("given", "cheapest", "fastest"))
         _one_of("upstream", upstream, ("plain", "stream"))
         _name(name)
         _seed(seed)
@@ -123,6 +143,8 @@ class Chain(Coordinator):
         _is("sinks", sinks, Iterable, "a list of functions of one event; put it in a list")
         if accept is not None and not callable(accept):
             raise ConfigError(f"accept must be a function of the reply, not {accept!r}")
+        if not is_number(warm) or not 0 <= warm <= 1:
+            raise ConfigError(f"warm must be a share from 0 to 1, not {warm!r}")
         limits = Limits(
             timeout=timeout,
             attempt_timeout=attempt_timeout,
@@ -132,20 +154,31 @@ class Chain(Coordinator):
             max_retries=max_retries,
             min_rate=min_rate,
         )
-        endpoints = resolve(steps)
+        needs = needs_of(require)
+        resolved = arranged(resolve_steps(steps), order, needs)
         chance = clock.chance(seed)
         tell = Fanout(sinks, always=[log_event])
         session = Session(connect_timeout=connect_timeout, max_answer_bytes=max_answer_bytes)
-        policy = breaker or BreakerPolicy()
+        made = _Making(session, breaker or BreakerPolicy(), chance, tell, order == "fastest")
         super().__init__(
-            [_route(endpoint, session, policy, chance, tell) for endpoint in endpoints],
+            [
+                Step(
+                    tuple([made.route(spec, step.balance is not None) for spec in step.endpoints]),
+                    None if step.balance is None else BALANCES[step.balance],
+                )
+                for step in resolved
+            ],
             name=name,
+            max_queue=max_queue,
             limits=limits,
             retry=retry or RetryPolicy(),
             strategy=named(strategy),
             delivery=Delivery(commit=commit, on_break=on_break),
             upstream=upstream,
             accept=accept,
+            warm=warm,
+            fastest=order == "fastest",
+            needs=needs,
             overrule=parse_rules(fallback_on),
             tell=tell,
             chance=chance,
@@ -153,19 +186,31 @@ class Chain(Coordinator):
         )
 
 
-def _route(
-    endpoint: Endpoint, session: Session, policy: BreakerPolicy, chance: random.Random, tell: Fanout
-) -> Route:
-    breaker = Breaker(endpoint.name, policy, chance=chance, on_move=tell)
-    return Route(endpoint, _provider(endpoint, session), breaker)
+@frozen
+class _Making:
+    """What the endpoints of one chain have in common."""
+
+    session: Session
+    policy: BreakerPolicy
+    chance: random.Random
+    tell: Fanout
+    fastest: bool
+    rooms: Rooms = field(factory=Rooms)
+
+    def route(self, endpoint: Endpoint, pooled: bool) -> Route:
+        """The endpoint with its breaker, its limits and what asks it."""
+        breaker = Breaker(endpoint.name, self.policy, chance=self.chance, on_move=self.tell)
+        room = self.rooms.of(endpoint)
+        provider = _provider(endpoint, self.session, room)
+        return Route(endpoint, provider, breaker, room, compared=pooled or self.fastest)
 
 
-def _provider(endpoint: Endpoint, session: Session) -> Provider:
+def _provider(endpoint: Endpoint, session: Session, room: Room) -> Provider:
     if endpoint.fn is not None:
         return CallingProvider(endpoint)
     dialect = DIALECTS[endpoint.dialect or "openai"]
     credentials = credentials_for(endpoint, dialect.client.credentials(endpoint))
-    return HttpProvider(endpoint, dialect, session, credentials)
+    return HttpProvider(endpoint, dialect, session, credentials, room.shared.learn)
 
 
 def _is(name: str, value: object, kind: type | UnionType, what: str) -> None:

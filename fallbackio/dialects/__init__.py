@@ -16,6 +16,7 @@ from fallbackio.dialects._dialect import (
     StreamReader,
     StreamWriter,
 )
+from fallbackio.dialects._limits import Limit, limits_of
 from fallbackio.dialects._models import window_of
 from fallbackio.dialects._portable import repaired
 from fallbackio.dialects._quirks import quirks_of
@@ -31,6 +32,7 @@ __all__ = [
     "CredentialKind",
     "Dialect",
     "EmbeddingCodec",
+    "Limit",
     "Route",
     "Server",
     "StreamReader",
@@ -40,4 +42,5 @@ __all__ = [
     "quirks_of",
     "repaired",
     "window_of",
+    "limits_of",
 ]

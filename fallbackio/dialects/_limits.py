@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from attrs import frozen
+
 from fallbackio import clock
 
-__all__ = ["duration", "retry_after", "should_retry"]
+__all__ = ["Limit", "duration", "limits_of", "retry_after", "should_retry"]
 
 _UNITS_S = {
     "ns": 1e-9,
@@ -74,6 +76,68 @@ def retry_after(headers: Mapping[str, str], body_hint: str = "") -> float | None
             return wait_s
     found = _IN_TEXT.search(body_hint)
     return duration(found[1]) if found else None
+
+
+@frozen
+class Limit:
+    """One of a provider's limits: what it is, what is left of it, and when it is whole again.
+
+    `None` where the provider does not say.
+    """
+
+    limit: float | None
+    remaining: float
+    reset_s: float | None
+
+
+# Limit, remaining and reset of the limits on requests and on tokens, by vendor family.
+_REQUESTS = (
+    (
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-requests",
+        "x-ratelimit-reset-requests",
+    ),
+    (
+        "anthropic-ratelimit-requests-limit",
+        "anthropic-ratelimit-requests-remaining",
+        "anthropic-ratelimit-requests-reset",
+    ),
+    ("x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute", ""),
+    ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+)
+_TOKENS = (
+    ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+    (
+        "anthropic-ratelimit-tokens-limit",
+        "anthropic-ratelimit-tokens-remaining",
+        "anthropic-ratelimit-tokens-reset",
+    ),
+    ("x-ratelimit-limit-tokens-minute", "x-ratelimit-remaining-tokens-minute", ""),
+)
+
+
+def limits_of(headers: Mapping[str, str]) -> tuple[Limit | None, Limit | None]:
+    """The limits on requests and on tokens that an answer's headers tell of; Azure's -1 is unknown.
+
+    `headers` is looked up by lower-case names.
+
+    Example:
+        >>> limits_of({"x-ratelimit-remaining-requests": "59", "x-ratelimit-limit-requests": "60"})
+        (Limit(limit=60.0, remaining=59.0, reset_s=None), None)
+    """
+    return _first(headers, _REQUESTS), _first(headers, _TOKENS)
+
+
+def _first(headers: Mapping[str, str], families: Sequence[tuple[str, str, str]]) -> Limit | None:
+    for limit, remaining, reset in families:
+        left = _amount(headers.get(remaining))
+        if left is not None:
+            return Limit(_amount(headers.get(limit)), left, _window_reset(headers.get(reset, ""), headers))
+    return None
+
+
+def _amount(text: str | None) -> float | None:
+    return float(text) if text is not None and _BARE.fullmatch(text.strip()) else None
 
 
 def should_retry(headers: Mapping[str, str]) -> bool | None:

@@ -22,7 +22,7 @@ from attrs import field, frozen
 from yarl import URL
 
 from fallbackio import clock
-from fallbackio.dialects import Dialect, StreamReader, deltas_of, repaired
+from fallbackio.dialects import Dialect, Limit, StreamReader, deltas_of, limits_of, repaired
 from fallbackio.endpoint import Endpoint, Note, Upstream, unnoted
 from fallbackio.errors import AttemptError, BadAnswer, ConfigError, ConnectionFailed, InvalidRequest
 from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
@@ -112,13 +112,19 @@ class HttpProvider:
     success_status: int | None = 200
 
     def __init__(
-        self, endpoint: Endpoint, dialect: Dialect, session: Session, credentials: Credentials | None = None
+        self,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        session: Session,
+        credentials: Credentials | None = None,
+        learn: Callable[[float, Limit | None, Limit | None], None] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._client = dialect.client
         self._embedding = dialect.embedding
         self._session = session
         self._credentials = credentials
+        self._learn = learn
         # As the dialect wrote them: a quoted slash in a model's name must stay quoted.
         self._urls = {
             stream: URL(self._client.url(endpoint, stream=stream), encoded=True) for stream in (False, True)
@@ -205,6 +211,10 @@ class HttpProvider:
         except (*FOREIGN, ValueError) as error:
             raise self._session.failure(error) from error
         self._session.answers.add(response)
+        if self._learn is not None:
+            requests, tokens = limits_of(response.headers)
+            if requests is not None or tokens is not None:
+                self._learn(clock.now(), requests, tokens)
         return response
 
     def _tell_dropped(self, names: Iterable[str]) -> None:

@@ -13,10 +13,11 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 import fallbackio
-from fallbackio import Hedge, Race, Sequence, errors
+from fallbackio import Endpoint, Hedge, Pool, Race, Sequence, errors
 from fallbackio.chain import Strategy
 from fallbackio.events import AttemptEnded, CallEnded, CallStarted, Event
 from fallbackio.model import Delta
@@ -87,15 +88,32 @@ class Watch:
             self.open.remove(event.call)
 
 
+def steps_of(
+    endpoints: list[ScriptedEndpoint], lots: random.Random, *, bounded: bool
+) -> list[Endpoint | Pool]:
+    """Their endpoints as steps, a pool among them, some with limits."""
+    steps: list[Endpoint | Pool] = []
+    for scripted in endpoints:
+        most = lots.choice([None, 1, 2]) if bounded else None
+        rpm = lots.choice([None, 30, 600]) if bounded else None
+        steps.append(attrs.evolve(scripted.endpoint, max_in_flight=most, rpm=rpm))
+    if len(steps) > 1 and lots.random() < 0.5:
+        pooled = [step for step in steps[:2] if isinstance(step, Endpoint)]
+        balance: Any = lots.choice(["weighted", "least_busy", "latency", "cost"])
+        steps[:2] = [Pool(pooled, balance=balance)]
+    return steps
+
+
 async def one_call(chain: fallbackio.Chain, lots: random.Random, *, streams: bool) -> None:
+    session = lots.choice([None, "ada"])
     if streams:
-        async with chain.stream("hi") as stream:
+        async with chain.stream("hi", session=session) as stream:
             async for _ in stream:
                 if lots.random() < 0.1:
                     return
         assert stream.reply.text.startswith("word")
     else:
-        assert (await chain.complete("hi")).text.startswith("word")
+        assert (await chain.complete("hi", session=session)).text.startswith("word")
 
 
 async def storm(seed: int, *, live: bool) -> None:
@@ -108,7 +126,8 @@ async def storm(seed: int, *, live: bool) -> None:
     watch = Watch()
     complaints: list[str] = []
     chain = fallbackio.Chain(
-        [endpoint.endpoint for endpoint in endpoints],
+        steps_of(endpoints, lots, bounded=not live),
+        warm=lots.choice([0.0, 0.3]),
         strategy=strategy_of(lots),
         timeout=TIMEOUT_S,
         attempt_timeout=lots.choice([2.0, 5.0, None]),
@@ -144,7 +163,10 @@ async def storm(seed: int, *, live: bool) -> None:
     assert sum(endpoint.running for endpoint in endpoints) <= drains
     await chain.aclose()
     assert sum(endpoint.running for endpoint in endpoints) == 0
-    assert [route.breaker.in_flight for route in chain._routes] == [0] * len(endpoints)
+    for route in chain._routes:
+        assert (route.breaker.in_flight, route.room.in_flight, route.load.waiting) == (0, 0, 0)
+        assert route.room.shared.requests_out == route.room.shared.tokens_out == 0
+    assert len(chain._line) == 0
     assert chain._budget.under_way == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
 

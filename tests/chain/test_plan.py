@@ -10,7 +10,7 @@ import pytest
 
 from fallbackio.breaker import Breaker, BreakerPolicy, Severity
 from fallbackio.chain._budget import Budget
-from fallbackio.chain._plan import Leg, Plan, Route, Send, Wait
+from fallbackio.chain._plan import Leg, Plan, Route, Send, Turn, Wait
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError, RateLimited, ServerFault
@@ -44,7 +44,9 @@ def plan_of(
         for spec in [Endpoint.calling(says_ok, name=name) for name in names]
     ]
     lots = chance or random.Random(1)
-    return Plan.over(routes, retry or RetryPolicy(), max_retries, lots, Budget(0.2), None)
+    turns = [Turn(route) for route in routes]
+    given = retry or RetryPolicy()
+    return Plan(turns, len(turns), retry=given, max_retries=max_retries, chance=lots, budget=Budget(0.2))
 
 
 def asked(step: Send | Wait | None) -> str:

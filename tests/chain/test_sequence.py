@@ -288,7 +288,7 @@ async def test_recovery_is_found_by_one_probe() -> None:
     broken = [fails(ServerFault(status=500))] * 5
     a = ScriptedEndpoint(*broken, answers("healed", after_s=1), name="a")
     b = ScriptedEndpoint(answers("b", after_s=0.1), name="b")
-    chain = chain_of(a, b)
+    chain = chain_of(a, b, breaker=fallbackio.BreakerPolicy(ramp_s=0))
     for _ in range(5):
         await chain.complete("hi")
     await anyio.sleep(6)
@@ -642,7 +642,7 @@ async def test_whatever_ends_a_call_carries_its_ledger() -> None:
 @virtual_time
 async def test_a_history_may_hold_our_own_tool_calls() -> None:
     """`{"tool_calls": reply.tool_calls}` is the same history as the message's own dict."""
-    call = fallbackio.ToolCall("c1", FunctionCall("f", "{}"))
+    call = fallbackio.model.ToolCall("c1", FunctionCall("f", "{}"))
     a = ScriptedEndpoint(answers("ok"), name="a")
     history: list[dict[str, Any]] = [
         {"role": "user", "content": "hi"},

@@ -195,7 +195,7 @@ async def call_tools(chain: Chain) -> str:
     history: list[dict[str, Any] | fallbackio.Message] = [{"role": "user", "content": "Weather in Oslo?"}]
     while True:
         reply = await chain.complete(history, tools=TOOLS, tool_choice="auto")
-        assert_type(reply.tool_calls, tuple[fallbackio.ToolCall, ...])
+        assert_type(reply.tool_calls, tuple[fallbackio.model.ToolCall, ...])
         if not reply.tool_calls:
             return reply.text
         history.append(reply.message)

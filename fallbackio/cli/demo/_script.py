@@ -119,7 +119,9 @@ def outage(seconds: float, seed: int = 0) -> Script:
         attempt_timeout_s=_between(0.3, phase_s / 6, 1.0),
         # The longest period with its jitter must fit in the lull, or no circuit would close in it.
         breaker=BreakerPolicy(
-            open_s=_between(0.05, phase_s / 12, 1.0), max_open_s=_between(0.1, phase_s / 6, 2.0)
+            open_s=_between(0.05, phase_s / 12, 1.0),
+            max_open_s=_between(0.1, phase_s / 6, 2.0),
+            ramp_s=_between(0.1, phase_s / 6, 2.0),
         ),
         seed=seed,
     )

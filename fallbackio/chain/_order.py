@@ -1,0 +1,115 @@
+"""Whom a call asks, in which order: the steps, and within a pool what its balance says."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Iterator, Sequence
+
+from attrs import frozen
+
+from fallbackio.chain._plan import Route, Turn
+from fallbackio.selection import Balance, Members
+
+__all__ = ["Step", "ordered"]
+
+
+@frozen(eq=False)
+class Step:
+    """Endpoints behind one step of a chain; more than one have a balance."""
+
+    routes: tuple[Route, ...]
+    balance: Balance | None = None
+
+
+# What the ledger says of an endpoint that is passed over because it comes back slowly.
+WARM = "asked first to keep it warm"
+BACK = "it has just recovered and gets a share of the calls"
+
+
+def quickest_first(steps: Sequence[Step], now: float) -> Sequence[Step]:
+    """The steps by the time of their quickest member; one without a time keeps its place."""
+    seconds = [_seconds(step, now) for step in steps]
+    known = [at for at, time_s in enumerate(seconds) if time_s < math.inf]
+    given = list(steps)
+    for at, origin in zip(known, sorted(known, key=seconds.__getitem__), strict=True):
+        given[at] = steps[origin]
+    return given
+
+
+def _seconds(step: Step, now: float) -> float:
+    times = [route.load.seconds(now) for route in step.routes if route.load.is_known]
+    return min(times, default=math.inf)
+
+
+def ordered(steps: Sequence[Step], now: float, lots: random.Random) -> Iterator[Turn]:
+    """All endpoints, the first choice first; lazily, because a call rarely asks more than one.
+
+    One that comes back after a recovery keeps its place in a share of the calls only (slow start);
+    in the others it is postponed.  A pool's members are equals, so that is nothing to speak of there.
+    """
+    alone = len(steps) == 1 and len(steps[0].routes) == 1
+    for step in steps:
+        for route in _members(step, now, lots):
+            share = 1.0 if alone else route.share(now)
+            if share < 1.0 and lots.random() >= share:
+                yield Turn(route, postponed=True, why="" if step.balance else BACK)
+            else:
+                yield Turn(route)
+
+
+def warmed(steps: Sequence[Step], turns: Iterable[Turn], now: float, lots: random.Random) -> Iterator[Turn]:
+    """The same order behind a later step, drawn by lot, so that a spare that has rotted is found in time."""
+    spare = steps[lots.randrange(1, len(steps))]
+    first = next(iter(_members(spare, now, lots)))
+    yield Turn(first, note=WARM)
+    for turn in turns:
+        if turn.route is not first:
+            yield turn
+
+
+def _members(step: Step, now: float, lots: random.Random) -> Iterable[Route]:
+    routes = step.routes
+    if step.balance is None or len(routes) == 1:
+        return routes
+    members = Members(0, len(routes), lambda at: View(routes[at], now))
+    return (routes[at] for at in step.balance(members, lots))
+
+
+class View:
+    """What a balance may know of an endpoint at an instant."""
+
+    __slots__ = ("_now", "_route")
+
+    def __init__(self, route: Route, now: float) -> None:
+        self._route = route
+        self._now = now
+
+    @property
+    def weight(self) -> float:
+        return self._route.spec.weight
+
+    @property
+    def in_flight(self) -> int:
+        return self._route.room.in_flight
+
+    @property
+    def waiting(self) -> int:
+        return self._route.load.waiting
+
+    @property
+    def crowding(self) -> float:
+        return self._route.load.crowding
+
+    @property
+    def seconds(self) -> float:
+        return self._route.load.seconds(self._now)
+
+    @property
+    def is_known(self) -> bool:
+        return self._route.load.is_known
+
+    @property
+    def price(self) -> float | None:
+        price = self._route.spec.price
+        return None if price is None else price.blended

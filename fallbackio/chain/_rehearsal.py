@@ -1,0 +1,51 @@
+"""The same request at every endpoint, to see what each would answer before it has to."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+
+from attrs import field, frozen
+
+from fallbackio.errors import ConfigError, FallbackError
+from fallbackio.model import Reply, Report
+
+__all__ = ["Rehearsed", "Score", "scored"]
+
+# A number for an answer, the more the better.
+Score = Callable[[Reply], float | Awaitable[float]]
+
+
+@frozen(kw_only=True)
+class Rehearsed:
+    """What one endpoint made of the request.
+
+    Attributes:
+        endpoint: Its name.
+        reply: The answer, if it gave one.
+        error: What it failed with, else `None`.
+        report: How it went: time, usage, cost.
+        score: What `score` made of the answer, if it was given.
+
+    Example:
+        >>> for row in await chain.rehearse("Say hello."):
+        ...     print(row.endpoint, row.report.duration_s, row.error or row.reply.text)
+    """
+
+    endpoint: str
+    reply: Reply | None = field(default=None, repr=False)
+    error: FallbackError | None = None
+    report: Report
+    score: float | None = None
+
+
+async def scored(score: Score | None, reply: Reply) -> float | None:
+    """What `score` makes of an answer; what it raises goes to the caller."""
+    if score is None:
+        return None
+    given: object = score(reply)
+    if inspect.isawaitable(given):
+        given = await given
+    if not isinstance(given, int | float):
+        raise ConfigError(f"score must return a number, not {type(given).__name__}")
+    return float(given)

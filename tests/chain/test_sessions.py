@@ -1,0 +1,218 @@
+"""Conversations that stay, spares that are kept warm, and rehearsals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+import fallbackio
+from fallbackio import BreakerPolicy, Pool
+from fallbackio.chain._session import MOST_SESSIONS
+from fallbackio.errors import AuthFailed, ConfigError, ServerFault
+from fallbackio.model import FunctionCall, ToolCall
+from fallbackio.simulator import Behaviour, Simulator, Status
+from fallbackio.testing import ScriptedEndpoint, answers, fails, virtual_time
+
+FAULT = fails(ServerFault(status=500))
+
+
+def pair(*first: Any) -> tuple[ScriptedEndpoint, ScriptedEndpoint]:
+    return ScriptedEndpoint(*first, name="a"), ScriptedEndpoint(answers("b"), name="b")
+
+
+@virtual_time
+async def test_a_session_stays_where_it_was_answered() -> None:
+    """After a failover the next turns go to the endpoint that answered, while other calls try the first."""
+    a, b = pair(FAULT, answers("a"))
+    chain = fallbackio.Chain([a.endpoint, b.endpoint])
+    session = chain.session()
+
+    assert [(await session.complete("hi")).text for _ in range(3)] == ["b", "b", "b"]
+    assert (await chain.complete("hi")).text == "a"
+    assert (session.endpoint, session.moves) == ("b", 0)
+    assert (await session.complete("hi")).report.attempts[0].endpoint == "b"
+
+
+@virtual_time
+async def test_a_session_moves_when_its_endpoint_fails() -> None:
+    """A move is a failover in the ledger, and the session then keeps to the new endpoint."""
+    a, b = pair(answers("a"), FAULT, answers("a"))
+    chain = fallbackio.Chain([a.endpoint, b.endpoint])
+    session = chain.session()
+
+    assert (await session.complete("hi")).text == "a"
+    moved = await session.complete("hi")
+    assert [(x.endpoint, x.outcome) for x in moved.report.attempts] == [("a", "failed"), ("b", "won")]
+    assert (await session.complete("hi")).text == "b"
+    assert session.moves == 1
+
+
+@virtual_time
+async def test_a_session_returns_to_the_first_choice_by_rule() -> None:
+    """After return_after_s at a spare the first choice is asked again, and the ledger says so."""
+    a, b = pair(FAULT, answers("a"))
+    chain = fallbackio.Chain([a.endpoint, b.endpoint])
+    session = chain.session(return_after_s=60)
+    await session.complete("hi")
+
+    await anyio.sleep(59)
+    assert (await session.complete("hi")).text == "b"
+    await anyio.sleep(1)
+    back = await session.complete("hi")
+
+    assert back.text == "a"
+    assert back.report.attempts[0].notes == ("the session returned to the first choice",)
+    assert (await session.complete("hi")).report.attempts[0].notes == ()
+
+
+@virtual_time
+async def test_a_pools_member_is_as_good_as_the_first_choice() -> None:
+    """Within a pool a session stays for ever: there is nothing to return to."""
+    members = [ScriptedEndpoint(answers(name), name=name) for name in "abcd"]
+    chain = fallbackio.Chain([Pool([one.endpoint for one in members])], seed=3)
+    session = chain.session(return_after_s=1)
+
+    said = []
+    for _ in range(20):
+        said.append((await session.complete("hi")).text)
+        await anyio.sleep(10)
+
+    assert len(set(said)) == 1
+
+
+@virtual_time
+async def test_names_are_sessions_too() -> None:
+    """session="id" of a call is the session of that name; the oldest of too many is forgotten."""
+    a, b = pair(FAULT, answers("a"))
+    chain = fallbackio.Chain([a.endpoint, b.endpoint])
+
+    assert (await chain.complete("hi", session="ada")).text == "b"
+    assert (await chain.complete("hi", session="ada")).text == "b"
+    async with chain.stream("hi", session="ada") as stream:
+        assert stream.endpoint == "b"
+    assert chain.session("ada").endpoint == "b"
+    for number in range(MOST_SESSIONS):
+        chain.session(str(number))
+    assert chain.session("ada").endpoint is None
+
+
+@pytest.mark.parametrize("session", [5, "", b"ada", object()], ids=repr)
+@virtual_time
+async def test_what_is_no_session_is_refused(session: Any) -> None:
+    """A slip is told apart from a name."""
+    a, b = pair(answers("a"))
+    with pytest.raises(ConfigError, match="session must be"):
+        await fallbackio.Chain([a.endpoint, b.endpoint]).complete("hi", session=session)
+
+
+@virtual_time
+async def test_an_agent_of_twenty_steps_keeps_its_session() -> None:
+    """An outage in the middle moves it once; it ends within its one deadline, every move in the ledger."""
+    call = ToolCall("c1", FunctionCall("look", '{"at":"sky"}'))
+    async with Simulator() as sim:
+        behaviour = Behaviour(latency=0.5, tool_calls=[call])
+        a, b = sim.add("a", behaviour), sim.add("b", behaviour)
+        steps = [
+            fallbackio.Endpoint("m", base_url=a.url(), name="a"),
+            fallbackio.Endpoint("m", base_url=b.url("anthropic"), name="b", dialect="anthropic"),
+        ]
+        async with fallbackio.Chain(steps, attempt_timeout=2) as chain:
+            session = chain.session()
+            history: list[Any] = [{"role": "user", "content": "Look."}]
+            served, moves = [], 0
+            with anyio.fail_after(30):
+                for step in range(20):
+                    if step == 8:
+                        a.behave(Behaviour(fault=Status(503)))
+                    if step == 12:
+                        a.behave(behaviour)
+                    reply = await session.complete(history)
+                    served.append(reply.report.endpoint)
+                    moves += reply.report.fell_back
+                    history.append(reply.message)
+                    history += [
+                        {"role": "tool", "tool_call_id": one.id, "content": "blue"}
+                        for one in reply.tool_calls
+                    ]
+
+            assert served == ["a"] * 8 + ["b"] * 12
+            assert (moves, session.moves) == (1, 1)
+            assert anyio.current_time() == pytest.approx(10, abs=0.1)
+            assert {400} & {*a.stats.by_status, *b.stats.by_status} == set()
+
+
+@virtual_time
+async def test_concurrent_steps_share_a_session() -> None:
+    """Steps of one agent at once may use one session; a deadline around all of them bounds them all."""
+    a, b = (ScriptedEndpoint(answers(name, after_s=5), name=name) for name in "ab")
+    chain = fallbackio.Chain([a.endpoint, b.endpoint])
+    session = chain.session()
+
+    with anyio.move_on_after(3) as scope:
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(session.complete, "hi")
+
+    assert scope.cancelled_caught
+    assert (a.running, b.running) == (0, 0)
+    assert session.endpoint is None
+
+
+@virtual_time
+async def test_a_spare_is_kept_warm() -> None:
+    """A share of the calls asks a later step first, and says so; a rotten spare is found by them."""
+    a = ScriptedEndpoint(answers("a"), name="a")
+    b = ScriptedEndpoint(fails(AuthFailed(status=401)), name="b")
+    chain = fallbackio.Chain([a.endpoint, b.endpoint], warm=0.1, seed=1)
+
+    replies = [await chain.complete("hi") for _ in range(200)]
+
+    assert all(reply.text == "a" for reply in replies)
+    found = [reply for reply in replies if reply.report.attempts[0].endpoint == "b"]
+    assert found[0].report.attempts[0].notes == ("asked first to keep it warm",)
+    assert b.requests >= 1, "its circuit is open from then on"
+
+
+@virtual_time
+async def test_warm_answers_count() -> None:
+    """A warm call's answer is an answer, and no failover."""
+    a, b = pair(answers("a"))
+    chain = fallbackio.Chain([a.endpoint, b.endpoint], warm=0.1, seed=1)
+
+    replies = [await chain.complete("hi") for _ in range(300)]
+
+    warm = [reply for reply in replies if reply.text == "b"]
+    assert 15 < len(warm) < 45
+    assert not any(reply.report.fell_back for reply in warm)
+
+
+@pytest.mark.parametrize("warm", [-0.1, 1.1, True, "often"])
+def test_warm_is_a_share(warm: Any) -> None:
+    """What is no share is refused when the chain is built."""
+    with pytest.raises(ConfigError, match="warm must be a share"):
+        fallbackio.Chain([ScriptedEndpoint(answers(), name="a").endpoint], warm=warm)
+
+
+@virtual_time
+async def test_a_rehearsal_asks_everybody() -> None:
+    """Each endpoint answers once, at the same time; failures have their row."""
+    a = ScriptedEndpoint(answers("four", after_s=1), name="a")
+    b = ScriptedEndpoint(answers("4", after_s=2), name="b")
+    c = ScriptedEndpoint(FAULT, name="c")
+    steps: list[fallbackio.Endpoint | Pool] = [a.endpoint, Pool([b.endpoint, c.endpoint])]
+    chain = fallbackio.Chain(steps, breaker=BreakerPolicy(consecutive=1))
+
+    async def exact(reply: fallbackio.Reply) -> float:
+        return float(reply.text == "4")
+
+    rows = await chain.rehearse("2 + 2?", score=exact)
+
+    assert [(row.endpoint, row.score) for row in rows] == [("a", 0.0), ("b", 1.0), ("c", None)]
+    assert isinstance(rows[2].error, fallbackio.ChainExhausted)
+    assert [row.report.duration_s for row in rows] == pytest.approx([1, 2, 0])
+    assert anyio.current_time() == pytest.approx(2)
+    again = await chain.rehearse("2 + 2?")
+    assert again[2].report.attempts[-1].forced, "an open breaker is no reason to leave one out"
+    assert (a.requests, b.requests, c.requests) == (2, 2, 2)
