@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
-from fallbackio._checks import at_least_one, check, is_number, is_whole, one_of
+from fallbackio._checks import at_least_one, check, is_number, is_whole, nearest, one_of
 from fallbackio.errors import ConfigError
 from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Message, Reply, Request
 
@@ -227,6 +227,21 @@ def _function(instance: object, attribute: Attribute[Any], value: object) -> Non
         raise ConfigError(f"{attribute.name} must be a function, not {type(value).__name__}")
 
 
+# What of an endpoint's settings concerns a function too.
+_CALLABLE = frozenset(
+    {
+        "adapt",
+        "capabilities",
+        "limit_group",
+        "max_in_flight",
+        "price",
+        "rpm",
+        "system_prefix",
+        "tpm",
+        "weight",
+    }
+)
+
 # What `Endpoint(capabilities=…)` and `Chain(require=…)` may name.
 CAPABILITIES = frozenset({"tools", "vision", "json_schema"})
 
@@ -383,6 +398,7 @@ class Endpoint:
         model: str = "",
         vendor: str = "",
         context_window: int | None = None,
+        **settings: Any,
     ) -> Endpoint:
         """An endpoint that calls a function of yours, for example around an SDK's client.
 
@@ -390,10 +406,12 @@ class Endpoint:
         `Message` or a string, or an async generator that yields `Delta`s or strings; either serves
         `complete` and `stream`.  What it raises counts as the endpoint's failure: an `AttemptError`
         as it is, `TimeoutError` as `TimedOut`, `OSError` as `ConnectionFailed`, an exception with a
-        `status_code` by that status, anything else as `ServerFault`.
+        `status_code` by that status, anything else as `ServerFault`.  `settings` are those of any
+        endpoint that a function can have: `weight`, `rpm`, `tpm`, `max_in_flight`, `limit_group`, `price`,
+        `capabilities`, `system_prefix`, `adapt`.
 
         Raises:
-            ConfigError: If `fn` cannot be called or `name` is empty.
+            ConfigError: If `fn` cannot be called, `name` is empty, or a setting is none of these.
 
         Example:
             >>> async def ask_ours(request):
@@ -405,7 +423,12 @@ class Endpoint:
             raise ConfigError(f"Endpoint.calling needs an async function, not {type(fn).__name__}")
         if not _string("name", name):
             raise ConfigError("Endpoint.calling needs a name")
-        return cls(model or name, name=name, vendor=vendor or name, context_window=context_window, fn=fn)
+        for setting in settings:
+            if setting not in _CALLABLE:
+                raise nearest("setting of Endpoint.calling", setting, _CALLABLE)
+        return cls(
+            model or name, name=name, vendor=vendor or name, context_window=context_window, fn=fn, **settings
+        )
 
 
 def _members(given: object) -> tuple[str | Endpoint, ...]:

@@ -103,6 +103,11 @@ _REQUESTS = (
         "anthropic-ratelimit-requests-reset",
     ),
     ("x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute", ""),
+    (
+        "x-ratelimit-limit-requests-day",
+        "x-ratelimit-remaining-requests-day",
+        "x-ratelimit-reset-requests-day",
+    ),
     ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
 )
 _TOKENS = (
@@ -112,7 +117,11 @@ _TOKENS = (
         "anthropic-ratelimit-tokens-remaining",
         "anthropic-ratelimit-tokens-reset",
     ),
-    ("x-ratelimit-limit-tokens-minute", "x-ratelimit-remaining-tokens-minute", ""),
+    (
+        "x-ratelimit-limit-tokens-minute",
+        "x-ratelimit-remaining-tokens-minute",
+        "x-ratelimit-reset-tokens-minute",
+    ),
 )
 
 

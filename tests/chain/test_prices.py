@@ -167,3 +167,22 @@ def test_bad_requirements_are_refused(require: Any) -> None:
     """What cannot be required says what can."""
     with pytest.raises(ConfigError, match="require"):
         fallbackio.Chain([Endpoint("m", base_url="http://localhost:1")], require=require)
+
+
+@virtual_time
+async def test_a_function_may_have_limits_and_a_price() -> None:
+    """Endpoint.calling takes the settings that concern a function, and names the one it does not know."""
+
+    async def fn(request: fallbackio.Request) -> str:
+        await anyio.sleep(1)
+        return "yes"
+
+    endpoint = Endpoint.calling(fn, name="ours", max_in_flight=1, price=(1, 1), capabilities={"tools"})
+    chain = fallbackio.Chain([endpoint])
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(chain.complete, "hi")
+
+    assert anyio.current_time() == pytest.approx(3)
+    with pytest.raises(ConfigError, match="did you mean 'weight'"):
+        Endpoint.calling(fn, name="ours", weigth=2)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallbackio.dialects._limits import duration, retry_after, should_retry
+from fallbackio.dialects._limits import Limit, duration, limits_of, retry_after, should_retry
 
 DATE = {"date": "Wed, 21 Oct 2026 07:27:50 GMT"}
 
@@ -158,3 +158,71 @@ def test_any_text(name: str, value: str, message: str) -> None:
     wait_s = retry_after(headers, message)
 
     assert wait_s is None or (math.isfinite(wait_s) and wait_s >= 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "requests", "tokens"),
+    [
+        pytest.param(
+            {
+                "x-ratelimit-limit-requests": "60",
+                "x-ratelimit-remaining-requests": "59",
+                "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-limit-tokens": "150000",
+                "x-ratelimit-remaining-tokens": "149984",
+                "x-ratelimit-reset-tokens": "6m0s",
+            },
+            Limit(60, 59, 1),
+            Limit(150_000, 149_984, 360),
+            id="openai",
+        ),
+        pytest.param(
+            {
+                "date": "Sun, 22 Nov 2026 08:33:00 GMT",
+                "anthropic-ratelimit-requests-limit": "50",
+                "anthropic-ratelimit-requests-remaining": "49",
+                "anthropic-ratelimit-requests-reset": "2026-11-22T08:33:20Z",
+                "anthropic-ratelimit-tokens-remaining": "7000",
+            },
+            Limit(50, 49, 20),
+            Limit(None, 7000, None),
+            id="anthropic",
+        ),
+        pytest.param(
+            {
+                "x-ratelimit-remaining-requests": "-1",
+                "x-ratelimit-reset-requests": "0",
+                "x-ratelimit-remaining-tokens": "9000",
+                "x-ratelimit-reset-tokens": "30",
+            },
+            None,
+            Limit(None, 9000, 30),
+            id="azure, where -1 is unknown",
+        ),
+        pytest.param(
+            {
+                "x-ratelimit-limit-requests-day": "14400",
+                "x-ratelimit-remaining-requests-day": "14370",
+                "x-ratelimit-reset-requests-day": "33011.5",
+                "x-ratelimit-remaining-tokens-minute": "60000",
+                "x-ratelimit-reset-tokens-minute": "11.4",
+            },
+            Limit(14_400, 14_370, 33_011.5),
+            Limit(None, 60_000, 11.4),
+            id="cerebras",
+        ),
+        pytest.param(
+            {"x-ratelimit-limit-req-minute": "60", "x-ratelimit-remaining-req-minute": "0"},
+            Limit(60, 0, None),
+            None,
+            id="mistral",
+        ),
+        pytest.param(
+            {"x-ratelimit-remaining-requests": "many", "x-ratelimit-remaining": ""}, None, None, id="garbage"
+        ),
+        pytest.param({}, None, None, id="nothing"),
+    ],
+)
+def test_limits_are_read(headers: dict[str, str], requests: Limit | None, tokens: Limit | None) -> None:
+    """What a provider tells of its limits is read in every vendor's words; what cannot be is not said."""
+    assert limits_of(headers) == (requests, tokens)
