@@ -32,7 +32,7 @@ from fallbackio.chain._line import Line
 from fallbackio.chain._needs import Needs, needs_of
 from fallbackio.chain._order import Step, ordered, quickest_first, warmed
 from fallbackio.chain._plan import Plan, Route, Turn, Wait
-from fallbackio.chain._rehearsal import Rehearsed, Score, scored
+from fallbackio.chain._rehearsal import Rehearsed, Score, with_score
 from fallbackio.chain._session import Session, Sessions
 from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
 from fallbackio.chain._size import least_tokens
@@ -264,6 +264,7 @@ class Coordinator:
             >>> for row in await chain.rehearse("What is 2 + 2?", score=lambda reply: "4" in reply.text):
             ...     print(f"{row.endpoint:30} {row.report.duration_s:6.2f} s  {row.score}")
         """
+        self._check_open()
         request = Request.of(messages, params, stream=self._streams_upstream)
         get = self._answering.whole if request.stream else self._answering.plain
         rows: dict[int, Rehearsed] = {}
@@ -274,16 +275,15 @@ class Coordinator:
             try:
                 route.check(request)
                 reply = call.answered(await self._run(call, get))
+                rows[at] = Rehearsed(endpoint=name, reply=reply, report=reply.report)
             except FallbackError as error:
-                rows[at] = Rehearsed(endpoint=name, error=error, report=call.report())
-            else:
-                number = await scored(score, reply)
-                rows[at] = Rehearsed(endpoint=name, reply=reply, report=reply.report, score=number)
+                rows[at] = Rehearsed(endpoint=name, error=call.closed(error), report=call.report())
 
         async with anyio.create_task_group() as group:
             for at, route in enumerate(self._routes):
                 group.start_soon(one, at, route)
-        return [rows[at] for at in sorted(rows)]
+        # Outside the group, so that what the function raises comes as it is.
+        return [await with_score(rows[at], score) for at in sorted(rows)]
 
     async def aclose(self) -> None:
         """Close the connections; calls still under way fail.  A second time does nothing.

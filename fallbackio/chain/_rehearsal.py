@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fallbackio.errors import ConfigError, FallbackError
 from fallbackio.model import Reply, Report
 
-__all__ = ["Rehearsed", "Score", "scored"]
+__all__ = ["Rehearsed", "Score", "with_score"]
 
 # A number for an answer, the more the better.
 Score = Callable[[Reply], float | Awaitable[float]]
@@ -39,13 +39,13 @@ class Rehearsed:
     score: float | None = None
 
 
-async def scored(score: Score | None, reply: Reply) -> float | None:
-    """What `score` makes of an answer; what it raises goes to the caller."""
-    if score is None:
-        return None
-    given: object = score(reply)
+async def with_score(row: Rehearsed, score: Score | None) -> Rehearsed:
+    """The row with what `score` makes of its answer; what it raises goes to the caller."""
+    if score is None or row.reply is None:
+        return row
+    given: object = score(row.reply)
     if inspect.isawaitable(given):
         given = await given
     if not isinstance(given, int | float):
         raise ConfigError(f"score must return a number, not {type(given).__name__}")
-    return float(given)
+    return evolve(row, score=float(given))

@@ -216,3 +216,20 @@ async def test_a_rehearsal_asks_everybody() -> None:
     again = await chain.rehearse("2 + 2?")
     assert again[2].report.attempts[-1].forced, "an open breaker is no reason to leave one out"
     assert (a.requests, b.requests, c.requests) == (2, 2, 2)
+
+
+@virtual_time
+async def test_a_rehearsal_raises_plainly() -> None:
+    """What score raises, or a closed chain, comes as it is and in no group; a bad score is told."""
+    chain = fallbackio.Chain([ScriptedEndpoint(answers("a"), name="a").endpoint])
+
+    def broken(reply: fallbackio.Reply) -> float:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await chain.rehearse("hi", score=broken)
+    with pytest.raises(ConfigError, match="score must return a number"):
+        await chain.rehearse("hi", score=lambda reply: "good")  # type: ignore[arg-type, return-value]
+    await chain.aclose()
+    with pytest.raises(ConfigError, match="closed"):
+        await chain.rehearse("hi")
