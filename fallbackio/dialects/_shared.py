@@ -9,7 +9,10 @@ import orjson
 from fallbackio.errors import BadAnswer
 from fallbackio.model import Delta, Reply, ToolCallDelta
 
-__all__ = ["count", "deltas_of", "json_object", "shape", "short"]
+__all__ = ["JSON_ANSWER", "count", "deltas_of", "json_object", "shape", "short"]
+
+# The tool that stands for a JSON schema where a model has none; no user's tool may be called so.
+JSON_ANSWER = "fallbackio_json_answer"
 
 _MESSAGE_CHARS = 300
 

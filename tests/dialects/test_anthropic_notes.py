@@ -134,12 +134,13 @@ def test_a_schema_is_asked_for_by_a_tool() -> None:
     body, _ = sent(to=OLD, **by_schema(SCHEMA))
     (tool,) = body["tools"]
 
-    assert ("json_answer", SCHEMA) == (tool["name"], tool["input_schema"])
-    assert {"type": "tool", "name": "json_answer", "disable_parallel_tool_use": True} == body["tool_choice"]
+    assert ("fallbackio_json_answer", SCHEMA) == (tool["name"], tool["input_schema"])
+    forced = {"type": "tool", "name": "fallbackio_json_answer", "disable_parallel_tool_use": True}
+    assert forced == body["tool_choice"]
     assert SERVER.read(orjson.dumps(body)).params["tools"]
 
 
-ANSWERED = {"type": "tool_use", "id": "a", "name": "json_answer", "input": {"city": "Oslo"}}
+ANSWERED = {"type": "tool_use", "id": "a", "name": "fallbackio_json_answer", "input": {"city": "Oslo"}}
 
 
 def test_a_plain_answer_by_the_tool_is_text() -> None:
@@ -195,7 +196,10 @@ TOOL = {"type": "function", "function": {"name": "f"}}
         (OLD, by_schema({"type": "array"})),
         (OLD, by_schema({"anyOf": [SCHEMA]})),
         (OLD, by_schema(None)),
-        ("claude-sonnet-4-5", {"tools": [{"type": "function", "function": {"name": "json_answer"}}]}),
+        (
+            "claude-sonnet-4-5",
+            {"tools": [{"type": "function", "function": {"name": "fallbackio_json_answer"}}]},
+        ),
     ],
     ids=["beside tools", "thinking", "array", "choice", "none", "the name"],
 )

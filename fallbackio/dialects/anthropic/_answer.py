@@ -3,7 +3,7 @@
 Blocks and events that we do not know are skipped, as Anthropic asks of its clients; what contradicts
 the format is a `BadAnswer`.  Three rules bite in practice: `message_start` shows nothing yet, counts
 of tokens are cumulative, so that the last word wins, and an answer without a `stop_reason` is broken.
-A call of the tool `json_answer`, which only we can have offered, is the answer's text.
+A call of the tool `JSON_ANSWER`, which only we can have offered, is the answer's text.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._shared import count, json_object
+from fallbackio.dialects._shared import JSON_ANSWER, count, json_object
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.dialects.anthropic._errors import in_band
 from fallbackio.dialects.anthropic._thinking import BLOCKS, state
 from fallbackio.errors import AttemptError, BadAnswer
 from fallbackio.model import Choice, Delta, FunctionCall, Message, Reply, ToolCall, ToolCallDelta, Usage
 
-__all__ = ["JSON_ANSWER", "STOP_REASONS", "AnthropicReader", "reply_of"]
-
-# The tool through which a model without JSON schemas is made to answer by one.
-JSON_ANSWER = "json_answer"
+__all__ = ["STOP_REASONS", "AnthropicReader", "reply_of"]
 
 # OpenAI's word for each stop reason; one that is not here is passed on as it is.
 STOP_REASONS: Mapping[str, str] = {

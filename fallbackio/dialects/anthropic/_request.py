@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fallbackio.dialects.anthropic._answer import JSON_ANSWER
+from fallbackio.dialects._shared import JSON_ANSWER
 from fallbackio.dialects.anthropic._messages import Block, conversation, trim
 from fallbackio.dialects.anthropic._thinking import stranger_in_loop, thinks_by
 from fallbackio.endpoint import Endpoint, Note, unnoted

@@ -14,10 +14,9 @@ from typing import Any
 import orjson
 
 from fallbackio import _aws
-from fallbackio.dialects._shared import count, json_object
+from fallbackio.dialects._shared import JSON_ANSWER, count, json_object
 from fallbackio.dialects._state import state_of
 from fallbackio.dialects.bedrock._errors import in_band
-from fallbackio.dialects.bedrock._request import ANSWER_TOOL
 from fallbackio.errors import AttemptError, BadAnswer
 from fallbackio.model import Choice, Delta, FunctionCall, Message, Reply, ToolCall, ToolCallDelta, Usage
 
@@ -85,7 +84,7 @@ class _Content:
 
     def _add_call(self, use: Mapping[str, Any]) -> None:
         arguments = orjson.dumps(use.get("input") or {}).decode()
-        if use["name"] == ANSWER_TOOL:
+        if use["name"] == JSON_ANSWER:
             self.answers.append(arguments)
         else:
             called = FunctionCall(_str(use["name"]), arguments)
@@ -230,7 +229,7 @@ class BedrockReader:
             return None
         use = start["toolUse"]
         name, call_id = _str(use["name"]), _str(use["toolUseId"])
-        if name == ANSWER_TOOL:
+        if name == JSON_ANSWER:
             self._answered = True
             self._open[index] = _OpenCall(None)
             return None

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fallbackio.dialects._outgoing import dumps, effective
+from fallbackio.dialects._shared import JSON_ANSWER
 from fallbackio.dialects.bedrock import _models as models
 from fallbackio.dialects.bedrock._messages import Block, conversation
 from fallbackio.dialects.bedrock._rules import LEAST_BUDGET, NO_FIELD, ONE_SAMPLER_FROM, refusal, unsayable
@@ -20,11 +21,10 @@ from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
-__all__ = ["ANSWER_TOOL", "FIELDS", "body_of"]
+__all__ = ["FIELDS", "body_of"]
 
 _Tool = Mapping[str, Any]
 
-ANSWER_TOOL = "fallbackio_json_answer"
 _ANSWER_TOOL_SAYS = "Give the answer by calling this tool, once, with the whole answer as its input."
 
 _JSON_ONLY = "Answer with one JSON object and nothing else: no code fence, no words around it."
@@ -235,7 +235,7 @@ class _Body:
         if {"any", "tool"} & {*config.get("toolChoice", {}), (one_at_a_time or {}).get("type")}:
             return
         spec = {
-            "name": ANSWER_TOOL,
+            "name": JSON_ANSWER,
             "description": _ANSWER_TOOL_SAYS,
             "inputSchema": {"json": {"type": "object", **schema}},
         }
@@ -243,7 +243,7 @@ class _Body:
         if one_at_a_time:
             one_at_a_time["type"] = "any"
         else:
-            choice: Block = {"any": {}} if self._offers else {"tool": {"name": ANSWER_TOOL}}
+            choice: Block = {"any": {}} if self._offers else {"tool": {"name": JSON_ANSWER}}
             self._set("toolConfig", toolChoice=choice)
         self._note("JSON schema asked for by a forced tool")
 
@@ -284,8 +284,8 @@ def _tool(tool: object, position: int) -> _Tool:
     function = tool.get("function")
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise InvalidRequest(f"tools[{position}] must hold a function with a name")
-    if function["name"] == ANSWER_TOOL:
-        raise InvalidRequest(f"tools[{position}]: the name {ANSWER_TOOL} is reserved", everywhere=False)
+    if function["name"] == JSON_ANSWER:
+        raise InvalidRequest(f"tools[{position}]: the name {JSON_ANSWER} is reserved", everywhere=False)
     schema = function.get("parameters") or {"properties": {}}
     if not isinstance(schema, Mapping):
         raise InvalidRequest(f"tools[{position}].function.parameters must be a JSON Schema object")
