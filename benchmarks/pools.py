@@ -221,8 +221,8 @@ async def choosing(members: int, rounds: int) -> Iterator[tuple[str, float]]:
         lots, budget, times = random.Random(1), Budget(0.2), []
         for _ in range(rounds):
             began = time.perf_counter_ns()
-            turns = ordered(chain._steps, 1.0, lots)
-            plan = Plan(turns, members, retry=chain._retry, max_retries=2, chance=lots, budget=budget)
+            turns = ordered(chain._setup.steps, 1.0, lots)
+            plan = Plan(turns, members, retry=chain._setup.retry, max_retries=2, chance=lots, budget=budget)
             step = plan.next(1.0, 1e9)
             times.append((time.perf_counter_ns() - began) / 1000)
             assert isinstance(step, Send)

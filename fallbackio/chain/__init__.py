@@ -9,6 +9,7 @@ from fallbackio.chain._plan import Route
 from fallbackio.chain._rehearsal import Rehearsed
 from fallbackio.chain._session import Session
 from fallbackio.chain._settings import Delivery, Limits, OnBreak, RetryPolicy
+from fallbackio.chain._setup import Setup
 from fallbackio.chain._strategy import Hedge, Race, Sequence, Strategy, named
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._table import FallbackRule, parse_rules
@@ -30,6 +31,7 @@ __all__ = [
     "Route",
     "Sequence",
     "Session",
+    "Setup",
     "Step",
     "Strategy",
     "Stream",

@@ -22,10 +22,9 @@ MOST_DRAINS = 8
 
 
 class Background:
-    """The drains of one chain; `for_s` is `None` where losers are cut at once."""
+    """The drains of one chain."""
 
-    def __init__(self, for_s: float | None) -> None:
-        self._for_s = for_s
+    def __init__(self) -> None:
         self._tasks: list[OwnTask] = []
 
     @property
@@ -34,11 +33,14 @@ class Background:
         self._tasks = [task for task in self._tasks if not task.done]
         return len(self._tasks)
 
-    def drain(self, route: Route, upstream: Upstream, started: float) -> bool:
-        """Read the rest in the background, if there is room; false if it must be closed instead."""
-        if self._for_s is None or self.under_way >= MOST_DRAINS:
+    def drain(self, for_s: float | None, route: Route, upstream: Upstream, started: float) -> bool:
+        """Read the rest in the background, if there is room; false if it must be closed instead.
+
+        `for_s` is `None` where losers are cut at once.
+        """
+        if for_s is None or self.under_way >= MOST_DRAINS:
             return False
-        self._tasks.append(OwnTask(partial(self._read, route, upstream, started, self._for_s)))
+        self._tasks.append(OwnTask(partial(self._read, route, upstream, started, for_s)))
         return True
 
     async def _read(self, route: Route, upstream: Upstream, started: float, for_s: float) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from fallbackio import clock
 from fallbackio.chain._latency import Latencies
 from fallbackio.chain._line import Line, Place
 from fallbackio.chain._plan import Plan, Route, Send
 from fallbackio.chain._resume import open_continued
-from fallbackio.chain._settings import Limits, OnBreak
-from fallbackio.chain._strategy import Strategy
+from fallbackio.chain._settings import OnBreak
 from fallbackio.chain._try import Try
 from fallbackio.endpoint import Note, Provider, Upstream
 from fallbackio.errors import (
@@ -28,6 +28,10 @@ from fallbackio.events import AttemptEnded, AttemptStarted, CallEnded, CallStart
 from fallbackio.model import NO_USAGE, Attempt, Reply, Report, Request, Usage
 from fallbackio.observe import Fanout
 from fallbackio.selection import estimated_tokens
+
+if TYPE_CHECKING:
+    # A setup holds what makes attempts, which belong to calls.
+    from fallbackio.chain._setup import Setup
 
 __all__ = ["Call"]
 
@@ -68,6 +72,7 @@ class Call:
         "restarts",
         "seams",
         "served_by",
+        "setup",
         "shows_reasoning",
         "started",
         "strategy",
@@ -80,13 +85,11 @@ class Call:
     def __init__(
         self,
         *,
-        chain: str,
+        setup: Setup,
         number: int,
         started: float,
         request: Request,
         plan: Plan,
-        limits: Limits,
-        strategy: Strategy,
         timeout: float | None,
         ambient: float,
         tell: Fanout,
@@ -94,12 +97,13 @@ class Call:
         line: Line,
         served_by: Callable[[Route], None] | None = None,
     ) -> None:
-        self.chain = chain
+        self.setup = setup  # of the chain as it stood when the call began
+        self.chain = setup.name
         self.number = number
         self.request = request
         self.plan = plan
-        self.limits = limits
-        self.strategy = strategy
+        self.limits = setup.limits
+        self.strategy = setup.strategy
         self.tell = tell
         self.drain = drain
         self._line = line
@@ -125,7 +129,7 @@ class Call:
         self._entries: list[Try | Attempt] = []
         self._origin: tuple[Route, AttemptError] | None = None  # where the call last failed
         if tell.listened_to:
-            tell(CallStarted(chain=chain, call=number, stream=request.stream))
+            tell(CallStarted(chain=setup.name, call=number, stream=request.stream))
 
     def tokens(self) -> float:
         """What the request will be counted as, about."""

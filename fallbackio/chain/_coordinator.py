@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Sequenced
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 import attrs
@@ -22,24 +22,22 @@ from attrs import frozen
 from fallbackio import clock
 from fallbackio._checks import is_number
 from fallbackio.chain._accept import Accept
-from fallbackio.chain._answering import Answering
 from fallbackio.chain._attempt import TICK_S, Opened
 from fallbackio.chain._background import Background
-from fallbackio.chain._budget import Budget
 from fallbackio.chain._call import Call
 from fallbackio.chain._embedding import check_space
 from fallbackio.chain._line import Line
 from fallbackio.chain._needs import Needs, needs_of
-from fallbackio.chain._order import Step, ordered, quickest_first, warmed
+from fallbackio.chain._order import ordered, quickest_first, warmed
 from fallbackio.chain._plan import Plan, Route, Turn, Wait
 from fallbackio.chain._rehearsal import Rehearsed, Score, with_score
 from fallbackio.chain._session import Session, Sessions
-from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
+from fallbackio.chain._settings import Limits
+from fallbackio.chain._setup import Setup
 from fallbackio.chain._size import least_tokens
-from fallbackio.chain._strategy import Strategy
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._try import Try
-from fallbackio.errors import AttemptError, ChainExhausted, ConfigError, FallbackError, InvalidRequest
+from fallbackio.errors import ChainExhausted, ConfigError, FallbackError, InvalidRequest
 from fallbackio.model import EmbeddingRequest, Embeddings, Message, Reply, Request
 from fallbackio.observe import Fanout
 
@@ -78,60 +76,27 @@ class Wish:
 
 
 class Coordinator:
-    """Runs calls over fixed routes; `fallbackio.Chain` is one with its endpoints built in."""
+    """Runs calls over routes; `fallbackio.Chain` is one with its endpoints built in.
+
+    What a call reads is its `Setup`, taken when it begins.
+    """
 
     def __init__(
-        self,
-        steps: Sequenced[Step],
-        *,
-        name: str,
-        limits: Limits,
-        retry: RetryPolicy,
-        max_queue: int,
-        strategy: Strategy,
-        delivery: Delivery,
-        upstream: Literal["plain", "stream"],
-        accept: Accept | None,
-        warm: float,
-        fastest: bool,
-        needs: Needs,
-        overrule: Callable[[AttemptError], bool | None] | None,
-        tell: Fanout,
-        chance: random.Random,
-        end: Callable[[], Awaitable[None]],
+        self, setup: Setup, *, tell: Fanout, chance: random.Random, end: Callable[[], Awaitable[None]]
     ) -> None:
-        self._steps = tuple(steps)
-        self._routes = tuple([route for step in steps for route in step.routes])
-        self._line = Line()
-        self._max_queue = max_queue
-        self._name = name
-        self._limits = limits
-        self._retry = retry
-        self._strategy = strategy
-        self._delivery = delivery
-        extra = strategy.extra_load
-        self._budget = Budget(retry.budget_ratio if extra is None else extra)
-        self._background = Background(strategy.drain_losers)
-        # What is slow shows in the first content, which a plain answer does not have.
-        self._streams_upstream = (
-            upstream == "stream"
-            or limits.ttft_timeout is not None
-            or limits.min_rate is not None
-            or not strategy.one_at_a_time
-        )
-        self._overrule = overrule
+        self._setup = setup
         self._tell = tell
         self._chance = chance
         self._end = end
-        self._accept = accept
-        self._windows = any(route.spec.context_window is not None for route in self._routes)
-        self._answering = Answering(limits, delivery, strategy)
-        self._warm = warm
-        self._fastest = fastest
-        self._needs = needs
-        self._sessions = Sessions(self, self._steps[0].routes)
+        self._line = Line()
+        self._background = Background()
+        self._sessions = Sessions(self)
         self._numbers = itertools.count(1)
         self._closed = False
+
+    @property
+    def _routes(self) -> Sequenced[Route]:
+        return self._setup.routes
 
     async def complete(
         self,
@@ -163,8 +128,9 @@ class Coordinator:
             >>> print(reply.text)
         """
         wish = Wish(timeout=timeout, accept=accept, session=session, require=require)
-        call = self._asking(Request.of(messages, params, stream=self._streams_upstream), wish)
-        get = self._answering.whole if self._streams_upstream else self._answering.plain
+        setup = self._setup
+        call = self._asking(setup, Request.of(messages, params, stream=setup.streams_upstream), wish)
+        get = setup.answering.whole if setup.streams_upstream else setup.answering.plain
         return call.answered(await self._run(call, get))
 
     def stream(
@@ -196,11 +162,11 @@ class Coordinator:
         wish = Wish(timeout=timeout, accept=accept, session=session, require=require)
 
         def begin() -> Call:
-            call = self._asking(request, wish)
+            call = self._asking(self._setup, request, wish)
             call.shows_reasoning = show_reasoning
             return call
 
-        return Stream(begin, self._open, self._delivery.remedies)
+        return Stream(begin, self._open)
 
     async def embed(
         self, inputs: str | Sequenced[str], *, timeout: float | Unset | None = UNSET, **params: Any
@@ -223,9 +189,10 @@ class Coordinator:
             2
         """
         request = EmbeddingRequest.of(inputs, params)
-        check_space(self._routes)
-        call = self._begin(Request(messages=(), params=params), Wish(timeout=timeout))
-        embeddings = await self._run(call, partial(self._answering.vectors, request))
+        setup = self._setup
+        check_space(setup.routes)
+        call = self._begin(setup, Request(messages=(), params=params), Wish(timeout=timeout))
+        embeddings = await self._run(call, partial(setup.answering.vectors, request))
         return attrs.evolve(embeddings, report=call.served())
 
     def session(self, id: str = "", *, return_after_s: float = RETURN_AFTER_S) -> Session:
@@ -242,7 +209,7 @@ class Coordinator:
         if not is_number(return_after_s) or return_after_s < 0:
             raise ConfigError(f"return_after_s must be seconds, 0 or more, not {return_after_s!r}")
         if not id:
-            return Session(self, self._steps[0].routes, return_after_s)
+            return Session(self, return_after_s)
         named = self._sessions.of(id, return_after_s)
         assert named is not None  # noqa: S101 - a name has one
         return named
@@ -265,12 +232,13 @@ class Coordinator:
             ...     print(f"{row.endpoint:30} {row.report.duration_s:6.2f} s  {row.score}")
         """
         self._check_open()
-        request = Request.of(messages, params, stream=self._streams_upstream)
-        get = self._answering.whole if request.stream else self._answering.plain
+        setup = self._setup
+        request = Request.of(messages, params, stream=setup.streams_upstream)
+        get = setup.answering.whole if request.stream else setup.answering.plain
         rows: dict[int, Rehearsed] = {}
 
         async def one(at: int, route: Route) -> None:
-            call = self._begin(request, Wish(timeout=timeout), only=route)
+            call = self._begin(setup, request, Wish(timeout=timeout), only=route)
             name = route.spec.name
             try:
                 route.check(request)
@@ -280,7 +248,7 @@ class Coordinator:
                 rows[at] = Rehearsed(endpoint=name, error=call.closed(error), report=call.report())
 
         async with anyio.create_task_group() as group:
-            for at, route in enumerate(self._routes):
+            for at, route in enumerate(setup.routes):
                 group.start_soon(one, at, route)
         # Outside the group, so that what the function raises comes as it is.
         return [await with_score(rows[at], score) for at in sorted(rows)]
@@ -310,74 +278,64 @@ class Coordinator:
     ) -> None:
         await self.aclose()
 
-    def _asking(self, request: Request, wish: Wish) -> Call:
+    def _asking(self, setup: Setup, request: Request, wish: Wish) -> Call:
         """A call that asks for an answer, of the endpoints that can express and hold the request."""
         self._check_open()
-        for route in self._routes:
+        for route in setup.routes:
             route.check(request)
-        call = self._begin(request, wish)
-        call.plan.needs = self._needed(wish.require) if wish.require else self._needs
-        call.accept = self._accept if isinstance(wish.accept, Unset) else wish.accept
-        if self._windows:
+        call = self._begin(setup, request, wish)
+        call.plan.needs = _needed(setup.routes, wish.require) if wish.require else setup.needs
+        call.accept = setup.accept if isinstance(wish.accept, Unset) else wish.accept
+        if setup.windows:
             call.plan.least_window = least_tokens(request.messages)
         return call
 
-    def _needed(self, require: Iterable[str]) -> Needs:
-        """What one call needs; raises `InvalidRequest` if no endpoint has it."""
-        needs = needs_of(require)
-        lacking = [f"{route.spec.name} has no {needs.lacking(route.spec)}" for route in self._routes]
-        if all(needs.lacking(route.spec) for route in self._routes):
-            raise InvalidRequest(f"no endpoint has what the call requires: {'; '.join(lacking)}")
-        return needs
-
-    def _begin(self, request: Request, wish: Wish, only: Route | None = None) -> Call:
+    def _begin(self, setup: Setup, request: Request, wish: Wish, only: Route | None = None) -> Call:
         self._check_open()
         given = wish.timeout
-        limit = self._limits.timeout if isinstance(given, Unset) else Limits(timeout=given).timeout
-        self._budget.deposit()
+        limit = setup.limits.timeout if isinstance(given, Unset) else Limits(timeout=given).timeout
+        setup.budget.deposit()
         session = None if wish.session is None else self._sessions.of(wish.session, RETURN_AFTER_S)
         now = clock.now()
         plan = Plan(
-            self._turns(session, now) if only is None else [Turn(only)],
-            len(self._routes) if only is None else 1,
-            retry=self._retry,
-            max_retries=self._limits.max_retries if only is None else 0,
+            self._turns(setup, session, now) if only is None else [Turn(only)],
+            len(setup.routes) if only is None else 1,
+            retry=setup.retry,
+            max_retries=setup.limits.max_retries if only is None else 0,
             chance=self._chance,
-            budget=self._budget,
-            overrule=self._overrule,
+            budget=setup.budget,
+            overrule=setup.overrule,
         )
         return Call(
-            chain=self._name,
+            setup=setup,
             number=next(self._numbers),
             started=now,
             request=request,
             plan=plan,
-            limits=self._limits,
-            strategy=self._strategy,
             timeout=limit,
             ambient=anyio.current_effective_deadline(),
             tell=self._tell,
-            drain=self._background.drain,
+            drain=partial(self._background.drain, setup.strategy.drain_losers),
             line=self._line,
-            served_by=None if session is None else session.answered,
+            served_by=None if session is None else partial(session.answered, setup),
         )
 
-    def _turns(self, session: Session | None, now: float) -> Iterator[Turn]:
+    def _turns(self, setup: Setup, session: Session | None, now: float) -> Iterator[Turn]:
         """Whom this call asks, in which order."""
-        steps = quickest_first(self._steps, now) if self._fastest else self._steps
+        steps = quickest_first(setup.steps, now) if setup.fastest else setup.steps
         turns = ordered(steps, now, self._chance)
         if session is not None:
-            return session.turns(turns, now)
-        if self._warm and len(self._steps) > 1 and self._chance.random() < self._warm:
-            return warmed(self._steps, turns, now, self._chance)
+            return session.turns(turns, now, setup)
+        if setup.warm and len(setup.steps) > 1 and self._chance.random() < setup.warm:
+            return warmed(setup.steps, turns, now, self._chance)
         return turns
 
     def _check_open(self) -> None:
         if self._closed:
-            raise ConfigError(f"{self._name} is closed")
+            raise ConfigError(f"{self._setup.name} is closed")
 
     async def _open(self, call: Call) -> Opened:
-        return await self._run(call, self._answering.committed)
+        return await self._run(call, call.setup.answering.committed)
 
     async def _run(self, call: Call, get: Callable[[Try], Awaitable[T | None]]) -> T:
         """Attempts until one gives an answer or the plan has nothing more.
@@ -395,12 +353,12 @@ class Coordinator:
                         await anyio.sleep(TICK_S)
                     raise call.given_up(now)
                 if isinstance(step, Wait):
-                    with self._budget.held():
+                    with call.plan.budget.held():
                         await self._wait(call, step)
                     continue
                 if self._closed:
                     step.give_back(now)
-                    raise call.closed(ConfigError(f"{self._name} was closed while it was asked"))
+                    raise call.closed(ConfigError(f"{call.chain} was closed while it was asked"))
                 answer = await get(call.start(step, now))
                 if answer is not None:
                     return answer
@@ -415,7 +373,16 @@ class Coordinator:
             await anyio.sleep_until(step.until)
             return
         if call.place is None:
-            if len(self._line) >= self._max_queue:
+            if len(self._line) >= call.setup.max_queue:
                 raise ChainExhausted(f"no endpoint has room, and {len(self._line)} calls wait (max_queue)")
             call.place = self._line.join()
         await call.place.turn(min(step.until, call.deadline))
+
+
+def _needed(routes: Sequenced[Route], require: Iterable[str]) -> Needs:
+    """What one call needs; raises `InvalidRequest` if no endpoint has it."""
+    needs = needs_of(require)
+    lacking = [f"{route.spec.name} has no {needs.lacking(route.spec)}" for route in routes]
+    if all(needs.lacking(route.spec) for route in routes):
+        raise InvalidRequest(f"no endpoint has what the call requires: {'; '.join(lacking)}")
+    return needs

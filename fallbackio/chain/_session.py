@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fallbackio import clock
@@ -19,6 +19,7 @@ from fallbackio.model import Reply
 
 if TYPE_CHECKING:
     from fallbackio.chain._coordinator import Coordinator, Messages
+    from fallbackio.chain._setup import Setup
     from fallbackio.chain._stream import Stream
 
 __all__ = ["Session", "Sessions"]
@@ -46,21 +47,19 @@ class Session:
         >>> second = await session.complete(history)  # the same endpoint, while it is well
     """
 
-    def __init__(
-        self, chain: Coordinator, first_choices: Sequence[Route], return_after_s: float, name: str = ""
-    ) -> None:
+    def __init__(self, chain: Coordinator, return_after_s: float, name: str = "") -> None:
         self.name = name
         self.moves = 0
         self._chain = chain
-        self._first_choices = first_choices
         self._return_after_s = return_after_s
-        self._route: Route | None = None
+        # By its name, because a chain that is reloaded holds another route of the same name.
+        self._endpoint: str | None = None
         self._away_since = math.inf  # when it left the first choice
 
     @property
     def endpoint(self) -> str | None:
         """Name of the endpoint that answered last."""
-        return None if self._route is None else self._route.spec.name
+        return self._endpoint
 
     async def complete(self, messages: Messages, **options: Any) -> Reply:
         """As the chain's `complete`, asking this session's endpoint first."""
@@ -70,36 +69,39 @@ class Session:
         """As the chain's `stream`, asking this session's endpoint first."""
         return self._chain.stream(messages, session=self, **options)
 
-    def turns(self, given: Iterable[Turn], now: float) -> Iterator[Turn]:
+    def turns(self, given: Iterable[Turn], now: float, setup: Setup) -> Iterator[Turn]:
         """The order of the chain, with this session's endpoint before all others."""
-        kept = self._route
-        if kept is None:
+        kept = setup.named.get(self._endpoint or "")
+        if kept is None:  # before its first answer, or after the endpoint has been taken out of the chain
             yield from given
             return
-        returns = kept not in self._first_choices and now - self._away_since >= self._return_after_s
+        first_choices = setup.first_choices
+        away = kept not in first_choices
+        if away and self._away_since == math.inf:
+            self._away_since = now  # the chain has got another first choice
+        returns = away and now - self._away_since >= self._return_after_s
         if not returns:
             yield Turn(kept)
         for turn in given:
-            if returns and turn.route in self._first_choices and not turn.postponed:
+            if returns and turn.route in first_choices and not turn.postponed:
                 yield Turn(turn.route, note=RETURNED)
             elif returns or turn.route is not kept:
                 yield turn
 
-    def answered(self, route: Route) -> None:
+    def answered(self, setup: Setup, route: Route) -> None:
         """This endpoint has answered."""
-        if route is self._route:
+        if route.spec.name == self._endpoint:
             return
-        self.moves += self._route is not None
-        self._route = route
-        self._away_since = math.inf if route in self._first_choices else clock.now()
+        self.moves += self._endpoint is not None
+        self._endpoint = route.spec.name
+        self._away_since = math.inf if route in setup.first_choices else clock.now()
 
 
 class Sessions:
     """The named sessions of a chain."""
 
-    def __init__(self, chain: Coordinator, first_choices: Sequence[Route]) -> None:
+    def __init__(self, chain: Coordinator) -> None:
         self._chain = chain
-        self._first_choices = first_choices
         self._named: OrderedDict[str, Session] = OrderedDict()
 
     def of(self, given: Session | str | None, return_after_s: float) -> Session | None:
@@ -110,7 +112,7 @@ class Sessions:
             raise ConfigError(f"session must be a name or what chain.session() gives, not {given!r}")
         known = self._named.get(given)
         if known is None:
-            known = self._named[given] = Session(self._chain, self._first_choices, return_after_s, given)
+            known = self._named[given] = Session(self._chain, return_after_s, given)
             if len(self._named) > MOST_SESSIONS:
                 self._named.popitem(last=False)
         else:

@@ -49,11 +49,9 @@ class Stream:
         self,
         begin: Callable[[], Call],
         open_answer: Callable[[Call], Awaitable[Opened]],
-        remedies: Sequence[OnBreak],
     ) -> None:
         self._begin = begin
         self._open_answer = open_answer
-        self._remedies = remedies
         self._call: Call | None = None
         self._reading: Reading | None = None
         self._over = False
@@ -202,7 +200,7 @@ class Stream:
         return mended
 
     def _remedy(self, call: Call) -> OnBreak:
-        for how in self._remedies:
+        for how in call.setup.delivery.remedies:
             if how != "continue" or (self._given.is_plain and may_continue(call.request)):
                 return how
         return "raise"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Sequence
 from types import UnionType
 from typing import Literal
 
-from attrs import field, frozen
-
 from fallbackio import clock
 from fallbackio._checks import is_number
-from fallbackio.breaker import Breaker, BreakerPolicy
+from fallbackio.breaker import BreakerPolicy
 from fallbackio.chain import (
     Accept,
     Coordinator,
@@ -20,22 +17,19 @@ from fallbackio.chain import (
     Limits,
     OnBreak,
     RetryPolicy,
-    Route,
-    Step,
+    Setup,
     Strategy,
     named,
     needs_of,
     parse_rules,
 )
+from fallbackio.config._making import Making
 from fallbackio.config._pools import arranged, resolve_steps
-from fallbackio.config._rooms import Rooms
-from fallbackio.dialects import DIALECTS
-from fallbackio.endpoint import Endpoint, Pool, Provider
+from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ConfigError
 from fallbackio.events import EventSink
 from fallbackio.observe import Fanout, log_event
-from fallbackio.selection import BALANCES, Room
-from fallbackio.transport import CallingProvider, HttpProvider, Session, credentials_for
+from fallbackio.transport import Session
 
 __all__ = ["Chain"]
 
@@ -155,23 +149,16 @@ class Chain(Coordinator):
             min_rate=min_rate,
         )
         needs = needs_of(require)
-        resolved = arranged(resolve_steps(steps), order, needs)
         chance = clock.chance(seed)
         tell = Fanout(sinks, always=[log_event])
         session = Session(connect_timeout=connect_timeout, max_answer_bytes=max_answer_bytes)
-        made = _Making(session, breaker or BreakerPolicy(), chance, tell, order == "fastest")
-        super().__init__(
-            [
-                Step(
-                    tuple([made.route(spec, step.balance is not None) for spec in step.endpoints]),
-                    None if step.balance is None else BALANCES[step.balance],
-                )
-                for step in resolved
-            ],
+        making = Making(session, breaker or BreakerPolicy(), chance, tell)
+        setup = Setup(
             name=name,
-            max_queue=max_queue,
+            steps=making.steps(arranged(resolve_steps(steps), order, needs), compared=order == "fastest"),
             limits=limits,
             retry=retry or RetryPolicy(),
+            max_queue=max_queue,
             strategy=named(strategy),
             delivery=Delivery(commit=commit, on_break=on_break),
             upstream=upstream,
@@ -180,37 +167,8 @@ class Chain(Coordinator):
             fastest=order == "fastest",
             needs=needs,
             overrule=parse_rules(fallback_on),
-            tell=tell,
-            chance=chance,
-            end=session.aclose,
         )
-
-
-@frozen
-class _Making:
-    """What the endpoints of one chain have in common."""
-
-    session: Session
-    policy: BreakerPolicy
-    chance: random.Random
-    tell: Fanout
-    fastest: bool
-    rooms: Rooms = field(factory=Rooms)
-
-    def route(self, endpoint: Endpoint, pooled: bool) -> Route:
-        """The endpoint with its breaker, its limits and what asks it."""
-        breaker = Breaker(endpoint.name, self.policy, chance=self.chance, on_move=self.tell)
-        room = self.rooms.of(endpoint)
-        provider = _provider(endpoint, self.session, room)
-        return Route(endpoint, provider, breaker, room, compared=pooled or self.fastest)
-
-
-def _provider(endpoint: Endpoint, session: Session, room: Room) -> Provider:
-    if endpoint.fn is not None:
-        return CallingProvider(endpoint)
-    dialect = DIALECTS[endpoint.dialect or "openai"]
-    credentials = credentials_for(endpoint, dialect.client.credentials(endpoint))
-    return HttpProvider(endpoint, dialect, session, credentials, room.shared.learn)
+        super().__init__(setup, tell=tell, chance=chance, end=session.aclose)
 
 
 def _is(name: str, value: object, kind: type | UnionType, what: str) -> None:

@@ -91,7 +91,7 @@ async def test_a_vector_of_another_size_is_no_answer() -> None:
         async with fallbackio.Chain([endpoint(sim.add("a"))], max_retries=0) as chain:
             assert len((await chain.embed("Hello", dimensions=16)).vectors[0]) == 16
             assert len((await chain.embed("Hello")).vectors[0]) == 8
-            chain._answering._dimensions = 1536
+            chain._setup.answering._dimensions = 1536
             with pytest.raises(ChainExhausted) as caught:
                 await chain.embed("Hello")
             assert isinstance(caught.value.attempts[0].error, BadAnswer)

@@ -167,7 +167,7 @@ async def storm(seed: int, *, live: bool) -> None:
         assert (route.breaker.in_flight, route.room.in_flight, route.load.waiting) == (0, 0, 0)
         assert route.room.shared.requests_out == route.room.shared.tokens_out == 0
     assert len(chain._line) == 0
-    assert chain._budget.under_way == 0
+    assert chain._setup.budget.under_way == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

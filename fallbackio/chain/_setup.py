@@ -1,0 +1,96 @@
+"""What calls read of their chain, in one value: a chain is changed by putting another in its place.
+
+A call takes the value that stands when it begins and keeps it to its end, so that no call ever sees
+half of a change.  What endpoints have learnt (breakers, rooms, times) lives in the routes, and outlives
+the value where the next one holds the same routes or their parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from attrs import Factory, field, frozen
+
+from fallbackio.chain._accept import Accept
+from fallbackio.chain._answering import Answering
+from fallbackio.chain._budget import Budget
+from fallbackio.chain._needs import NOTHING, Needs
+from fallbackio.chain._order import Step
+from fallbackio.chain._plan import Route
+from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
+from fallbackio.chain._strategy import Strategy
+from fallbackio.errors import AttemptError
+
+__all__ = ["Setup"]
+
+
+def _routes(setup: Setup) -> tuple[Route, ...]:
+    return tuple([route for step in setup.steps for route in step.routes])
+
+
+def _streams(setup: Setup) -> bool:
+    # What is slow shows in the first content, which a plain answer does not have.
+    return (
+        setup.upstream == "stream"
+        or setup.limits.ttft_timeout is not None
+        or setup.limits.min_rate is not None
+        or not setup.strategy.one_at_a_time
+    )
+
+
+def _budget(setup: Setup) -> Budget:
+    extra = setup.strategy.extra_load
+    return Budget(setup.retry.budget_ratio if extra is None else extra)
+
+
+@frozen(kw_only=True, eq=False)
+class Setup:
+    """The endpoints of a chain and how they are asked.
+
+    Attributes:
+        overrule: What the user says of a failure: whether it goes on, or `None` for no opinion.
+        budget: What all calls together may spend on extra attempts.
+        routes: All endpoints, in the order of the steps.
+        named: The same by their names.
+        windows: Whether the context of any of them is known.
+        streams_upstream: Whether whole answers are asked for as streams.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    limits: Limits
+    retry: RetryPolicy
+    max_queue: int
+    strategy: Strategy
+    delivery: Delivery
+    upstream: Literal["plain", "stream"] = "plain"
+    accept: Accept | None = None
+    warm: float = 0.0
+    fastest: bool = False
+    needs: Needs = NOTHING
+    overrule: Callable[[AttemptError], bool | None] | None = None
+
+    budget: Budget = field(default=Factory(_budget, takes_self=True))
+    routes: tuple[Route, ...] = field(default=Factory(_routes, takes_self=True), init=False)
+    named: Mapping[str, Route] = field(init=False)
+    windows: bool = field(init=False)
+    streams_upstream: bool = field(default=Factory(_streams, takes_self=True), init=False)
+    answering: Answering = field(init=False)
+
+    @named.default
+    def _named(self) -> Mapping[str, Route]:
+        return {route.spec.name: route for route in self.routes}
+
+    @windows.default
+    def _windows(self) -> bool:
+        return any(route.spec.context_window is not None for route in self.routes)
+
+    @answering.default
+    def _answering(self) -> Answering:
+        return Answering(self.limits, self.delivery, self.strategy)
+
+    @property
+    def first_choices(self) -> tuple[Route, ...]:
+        """The endpoints of the first step."""
+        return self.steps[0].routes
