@@ -46,7 +46,20 @@ class OwnTask:
         await asyncio.wait([self._task])
 
     async def ended(self) -> None:
-        """Cancel it, wait until it is over, and raise what it raised."""
+        """Cancel it, wait until it is over, and raise what it raised.
+
+        Who is cancelled meanwhile waits on all the same, and hears of it afterwards: a scope's shield
+        keeps off scopes only, not a plain `task.cancel()` or `asyncio.timeout`.
+        """
         self.cancel()
-        await asyncio.wait([self._task])
-        self._task.result()
+        interrupted: asyncio.CancelledError | None = None
+        while not self._task.done():
+            try:
+                await asyncio.wait([self._task])
+            except asyncio.CancelledError as error:
+                interrupted = error
+        failure = None if self._task.cancelled() else self._task.exception()
+        if interrupted is not None:
+            raise interrupted
+        if failure is not None:
+            raise failure

@@ -77,11 +77,13 @@ async def contest(runner: Runner[E, T], first: E) -> T | None:
             race.begin(first)
             await race.lane(first, callers=True)
             await race.others_end()
-    except BaseException:
         await race.stop()
-        await race.discard_winner()  # the caller was cancelled after the decision, or a bug of ours
+    except BaseException:
+        try:
+            await race.stop()
+        finally:
+            await race.discard_winner()  # the caller was cancelled after the decision, or a bug of ours
         raise
-    await race.stop()
     if race.fatal is not None:
         raise race.fatal
     return race.result

@@ -37,6 +37,21 @@ async def leave_stream(chain: fallbackio.Chain) -> None:
 
 
 @frozen
+class Means:
+    """How a call is cancelled: by a scope of anyio's or by the task's own `cancel()`, and when."""
+
+    by_scope: bool
+    while_suspended: bool
+
+    def __str__(self) -> str:
+        who = "by a scope" if self.by_scope else "natively"
+        return f"{who} {'within' if self.while_suspended else 'before'} a step"
+
+
+MEANS = [Means(by_scope, suspended) for by_scope in (True, False) for suspended in (False, True)]
+
+
+@frozen
 class Scenario:
     """A call to cancel: what it does, and what its first endpoint does."""
 
@@ -91,11 +106,39 @@ def stepping(
             value, resume = error, coroutine.throw
 
 
-async def cancelled_at(scenario: Scenario, dialect: str, step: int, *, while_suspended: bool) -> bool:
+async def stepped(call: Coroutine[Any, Any, None], step: int, means: Means) -> bool:
+    """Run `call` in a task of its own and cancel it at `step`; whether it had so many steps."""
+    scope = anyio.CancelScope()
+    reached = False
+
+    def cancel() -> None:
+        nonlocal reached
+        reached = True
+        end = scope.cancel if means.by_scope else task.cancel
+        if means.while_suspended:
+            asyncio.get_running_loop().call_soon(end)
+        else:
+            end()
+
+    async def within_scope() -> None:
+        with scope:
+            await stepping(call, step, cancel)
+
+    task = asyncio.create_task(within_scope())
+    try:
+        await task
+    except (fallbackio.StreamBroken, fallbackio.ChainExhausted):
+        pass
+    except asyncio.CancelledError:
+        assert not means.by_scope, "a scope's cancellation ends at the scope"
+    return reached
+
+
+async def cancelled_at(scenario: Scenario, dialect: str, step: int, means: Means) -> bool:
     """Run the scenario, cancel it at `step`, look for leftovers; whether it had so many steps."""
     async with Simulator() as sim:
         names = ["first", *[f"spare{number}" for number in range(scenario.spares)]]
-        behaviours = [Behaviour(tokens=4, pace_s=0.01, fault=scenario.fault), *[Behaviour(tokens=4)] * 9]
+        behaviours = [Behaviour(tokens=4, pace_s=0.01, fault=scenario.fault), *[Behaviour(tokens=4, pace_s=0.1)] * 9]
         simulated = [sim.add(name, behaviour) for name, behaviour in zip(names, behaviours, strict=False)]
         steps = [
             Endpoint("m", name=one.name, base_url=one.url(dialect), dialect=dialect, api_key="k")
@@ -106,22 +149,8 @@ async def cancelled_at(scenario: Scenario, dialect: str, step: int, *, while_sus
             steps, attempt_timeout=1, idle_timeout=1, upstream=upstream, seed=1, strategy=scenario.strategy
         ) as chain:
             before = asyncio.all_tasks()
-            reached = False
-            with anyio.CancelScope() as scope:
-
-                def cancel() -> None:
-                    nonlocal reached
-                    reached = True
-                    if while_suspended:
-                        asyncio.get_running_loop().call_soon(scope.cancel)
-                    else:
-                        scope.cancel()
-
-                call: Any = scenario.call(chain)
-                try:
-                    await stepping(call, step, cancel)
-                except (fallbackio.StreamBroken, fallbackio.ChainExhausted):
-                    pass
+            call: Any = scenario.call(chain)
+            reached = await stepped(call, step, means)
             of_ours = [task for task in asyncio.all_tasks() - before if "fallbackio/chain" in repr(task)]
             assert all("Background" in repr(task) for task in of_ours)
             await anyio.sleep(0.05)
@@ -136,12 +165,12 @@ async def cancelled_at(scenario: Scenario, dialect: str, step: int, *, while_sus
 
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
-@pytest.mark.parametrize("while_suspended", [False, True], ids=["before a step", "within a step"])
+@pytest.mark.parametrize("means", MEANS, ids=str)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_cancelled_at_every_step(scenario: Scenario, while_suspended: bool, dialect: str) -> None:
+def test_cancelled_at_every_step(scenario: Scenario, means: Means, dialect: str) -> None:
     """No task, no request at the simulator within 50 ms, and no permit is left, whichever the step."""
     for step in range(MOST_STEPS):
-        if not run(cancelled_at, scenario, dialect, step, while_suspended=while_suspended):
+        if not run(cancelled_at, scenario, dialect, step, means):
             break
     else:
         pytest.fail("the call never ended")
