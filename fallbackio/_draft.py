@@ -74,11 +74,6 @@ class Draft:
             first.calls or first.refusal
         )
 
-    @property
-    def has_ended(self) -> bool:
-        """Every choice has its finish reason."""
-        return bool(self._choices) and all(choice.finish_reason for choice in self._choices.values())
-
     def reply(self, report: Report = NO_REPORT) -> Reply:
         """The answer as it stands."""
         return Reply(

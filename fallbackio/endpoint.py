@@ -366,6 +366,15 @@ class Endpoint:
     limit_group: str = field(default="", kw_only=True, validator=_label)
     fn: Answerer | None = field(default=None, kw_only=True, repr=False, validator=_function)
 
+    def effective(self, name: str, params: Mapping[str, Any]) -> Any:
+        """What is sent as the parameter `name` of a call with `params`; `None` for nothing.
+
+        Example:
+            >>> Endpoint("m", params={"temperature": 0}).effective("temperature", {"temperature": 1})
+            0
+        """
+        return self.params[name] if name in self.params else params.get(name)
+
     def adapted(self, request: Request, note: Note = unnoted) -> Request:
         """`request` with this endpoint's `system_prefix` and `adapt` applied.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TypeVar
 
 from fallbackio import clock
@@ -20,6 +19,7 @@ from fallbackio.chain._hedging import Hedging
 from fallbackio.chain._reading import Reading
 from fallbackio.chain._settings import Delivery, Limits
 from fallbackio.chain._strategy import Strategy
+from fallbackio.chain._tally import check_choices
 from fallbackio.chain._try import Try
 from fallbackio.errors import AttemptError
 from fallbackio.model import EmbeddingRequest, Embeddings, Reply
@@ -41,7 +41,13 @@ class Answering:
     async def plain(self, attempt: Try) -> Reply | None:
         """A plain answer; there is nothing to race, because nothing shows before its end."""
         provider, request = attempt.leg.route.provider, attempt.call.request
-        reply = await self._asked(attempt, partial(provider.complete, request, attempt.note))
+
+        async def asking() -> Reply:
+            reply = await provider.complete(request, attempt.note)
+            check_choices(len(reply.choices), attempt.choices)
+            return reply
+
+        reply = await self._asked(attempt, asking)
         if reply is None:
             return None
         took_s = clock.now() - attempt.started
@@ -52,8 +58,9 @@ class Answering:
     async def vectors(self, request: EmbeddingRequest, attempt: Try) -> Embeddings | None:
         async def asking() -> Embeddings:
             embeddings = await attempt.leg.route.provider.embed(request)
-            size = check_vectors(embeddings, request, self._dimensions)
-            if "dimensions" not in request.params:
+            asked = attempt.leg.route.spec.effective("dimensions", request.params)
+            size = check_vectors(embeddings, len(request.inputs), asked or self._dimensions)
+            if asked is None:
                 self._dimensions = size
             return embeddings
 
@@ -84,7 +91,6 @@ class Answering:
             return None
         if not await self._read_on(opened, math.inf):
             return None
-        await close(opened.upstream)  # where only the terminator was missing
         attempt.call.ttft_s = opened.attempt.started + (opened.attempt.ttft_s or 0.0) - attempt.call.started
         return await self._taken(opened.attempt, assemble(opened.deltas))
 
@@ -98,18 +104,22 @@ class Answering:
         if not await self._read_on(opened, chars):
             return None
         if judged and not await approved(opened.attempt, opened.attempt.named(assemble(opened.deltas))):
-            await close(opened.upstream)  # where only the terminator was missing
             return None
         return opened
 
     async def _read_on(self, opened: Opened, chars: float) -> bool:
-        """Read until so many characters have come, or the end; false if it broke before."""
+        """Read until so many characters have come, or the end; false if it broke before.
+
+        An answer at its end needs its request no more, also where only the terminator was missing.
+        """
         attempt, call = opened.attempt, opened.attempt.call
         left_s = attempt.started + attempt.whole_s - clock.now()
         reading = Reading(opened, self._limits, left_s)
         seen = chars_in(opened.deltas)
         try:
-            while seen < chars and (batch := await reading.next_batch()):
+            while seen < chars and not opened.ended:
+                batch = await reading.next_batch()
+                opened.ended = not batch
                 seen += chars_in(batch)
                 opened.deltas += batch
         except AttemptError as error:
@@ -122,6 +132,8 @@ class Answering:
             raise
         finally:
             reading.done()
+        if opened.ended:
+            await close(opened.upstream)
         return True
 
     async def _opened(self, attempt: Try) -> Opened | None:

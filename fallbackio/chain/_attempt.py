@@ -59,11 +59,12 @@ async def ask(attempt: Try, asking: Callable[[], Awaitable[T]]) -> T:
 
 @define(eq=False)
 class Opened:
-    """A streamed answer past its commit point, and what of it has been read."""
+    """A streamed answer past its commit point, and what of it has been read; all, once it has `ended`."""
 
     attempt: Try
     upstream: Upstream
     deltas: list[Delta]
+    ended: bool = False
 
 
 async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> Opened:

@@ -35,6 +35,7 @@ from fallbackio.chain._session import Session, Sessions
 from fallbackio.chain._settings import Limits
 from fallbackio.chain._setup import Setup
 from fallbackio.chain._size import least_tokens
+from fallbackio.chain._strategy import Sequence
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._try import Try
 from fallbackio.errors import ChainExhausted, ConfigError, FallbackError, InvalidRequest
@@ -192,6 +193,7 @@ class Coordinator:
         setup = self._setup
         check_space(setup.routes)
         call = self._begin(setup, Request(messages=(), params=params), Wish(timeout=timeout))
+        call.strategy = Sequence()  # there is no first content to race for, so nobody runs beside another
         embeddings = await self._run(call, partial(setup.answering.vectors, request))
         return attrs.evolve(embeddings, report=call.served())
 

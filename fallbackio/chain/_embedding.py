@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fallbackio.chain._plan import Route
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import BadAnswer, ConfigError
-from fallbackio.model import EmbeddingRequest, Embeddings
+from fallbackio.model import Embeddings
 
 __all__ = ["check_space", "check_vectors"]
 
@@ -35,12 +35,12 @@ def _model(spec: Endpoint) -> str:
     return (spec.embedding_model or spec.model).rpartition("/")[2].lower()
 
 
-def check_vectors(embeddings: Embeddings, request: EmbeddingRequest, size: int | None) -> int:
-    """The vectors' dimensions; raises `BadAnswer` unless there is one for each input, all of `size`."""
+def check_vectors(embeddings: Embeddings, count: int, size: int | None) -> int:
+    """The vectors' dimensions; raises `BadAnswer` unless there are `count`, of one size, the given."""
     vectors = embeddings.vectors
-    if len(vectors) != len(request.inputs):
-        raise BadAnswer(f"{len(vectors)} vectors for {len(request.inputs)} inputs")
-    wanted = request.params.get("dimensions", size) or len(vectors[0])
+    if len(vectors) != count:
+        raise BadAnswer(f"{len(vectors)} vectors for {count} inputs")
+    wanted = size or len(vectors[0])
     for vector in vectors:
         if not vector or len(vector) != wanted:
             raise BadAnswer(f"a vector of {len(vector)} dimensions in place of {wanted}")

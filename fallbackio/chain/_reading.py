@@ -27,28 +27,29 @@ class Reading:
     def __init__(self, opened: Opened, limits: Limits, left_s: float) -> None:
         self.attempt = opened.attempt
         self.upstream = opened.upstream
-        self.tally = Tally(opened.deltas)
+        self.tally = Tally(opened.deltas, opened.attempt.choices)
         self.left_s = left_s
         self._limit_s = left_s
         self._idle_s = math.inf if limits.idle_timeout is None else limits.idle_timeout
         self._silent_s = 0.0  # waited since the last content
         self._rate = None if limits.min_rate is None else _Rate(*limits.min_rate)
         self._alarm = Alarm()
+        self._ended = opened.ended
 
     async def next_batch(self) -> list[Delta]:
         """What comes next; empty at the answer's end.
 
         Raises the `AttemptError` that it broke with; after it the request still has to be closed.
         """
-        batch = self.upstream.take()
-        while not batch and not self.upstream.finished:
+        batch = [] if self._ended else self.upstream.take()
+        while not (batch or self._ended or self.upstream.finished):
             waited = await self._wait()
             if waited is None:
                 break
             batch = waited
         if not batch:
             self.done()
-            self.tally.check_calls()
+            self.tally.check()
             return batch
         self.tally.add(batch)
         if has_progress(batch):

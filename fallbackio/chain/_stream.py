@@ -24,7 +24,7 @@ from fallbackio.chain._resume import Overlap, may_continue
 from fallbackio.chain._settings import OnBreak
 from fallbackio.chain._try import Try
 from fallbackio.errors import AttemptError, ConfigError, FallbackError, StreamBroken, TimedOut
-from fallbackio.model import Delta, Reply, Report, Restarted
+from fallbackio.model import Delta, Reply, Report, Restarted, Usage
 
 __all__ = ["Stream"]
 
@@ -80,14 +80,29 @@ class Stream:
         if call is None or reading is None or self._over:
             return
         reading.done()
-        if not self._ready and self._given.has_ended:
-            self._finish(call, reading.attempt)  # all of it was read, only not past its end
+        broken: StreamBroken | None = None
+        if not self._ready and reading.tally.has_ended:  # all of it was read, only not past its end
+            broken = self._end(call, reading)
         else:
             self._ready.clear()
             self._over = True
             reading.attempt.cut(reading.tally.pieces)
             call.left()
         await close(reading.upstream)
+        if broken is not None and error is None:
+            raise broken
+
+    def _end(self, call: Call, reading: Reading) -> StreamBroken | None:
+        """The answer's end; what is to be raised if it only looked whole."""
+        try:
+            reading.tally.check()
+        except AttemptError as error:
+            reading.attempt.failed(error, Usage(completion_tokens=reading.tally.pieces))
+            broken = self._broken(call, error)
+            broken.__cause__ = error
+            return broken
+        self._finish(call, reading.attempt)
+        return None
 
     def __aiter__(self) -> Self:
         return self
@@ -177,7 +192,7 @@ class Stream:
         broken = reading.attempt
         reading.done()
         if isinstance(error, TimedOut) and error.phase == "attempt":
-            broken.cut()  # the call's time ran out while content flowed: nobody's fault
+            broken.cut(reading.tally.pieces)  # the call's time ran out while content flowed: nobody's fault
             await close(reading.upstream)
             raise self._broken(call, error) from error
         await give_up(broken, reading.upstream, reading.tally.pieces, error)

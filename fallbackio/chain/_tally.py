@@ -1,4 +1,8 @@
-"""What is counted of an answer while it comes; the pieces themselves are not kept."""
+"""What is counted of an answer while it comes; the pieces themselves are not kept.
+
+An answer is whole when as many choices as were asked for have their finish reason, and no tool call
+breaks off.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,17 @@ from collections.abc import Iterable
 
 import orjson
 
-from fallbackio.errors import BadAnswer
+from fallbackio.errors import BadAnswer, InvalidRequest
 from fallbackio.model import Delta
 
-__all__ = ["Tally"]
+__all__ = ["Tally", "check_choices"]
+
+
+def check_choices(came: int, wanted: int) -> None:
+    """Raise `InvalidRequest` where an endpoint ignores `n`: its answer is not the one asked for."""
+    if came < wanted:
+        text = f"it gave {came} choice{'' if came == 1 else 's'} in place of n={wanted}"
+        raise InvalidRequest(text, everywhere=False)
 
 
 class Tally:
@@ -19,10 +30,11 @@ class Tally:
         pieces: Pieces of content: what was certainly charged for, where no usage was said.
     """
 
-    __slots__ = ("_arguments", "_ended", "_limited", "_seen", "pieces")
+    __slots__ = ("_arguments", "_ended", "_limited", "_seen", "_wanted", "pieces")
 
-    def __init__(self, deltas: Iterable[Delta]) -> None:
+    def __init__(self, deltas: Iterable[Delta], choices: int) -> None:
         self.pieces = 0
+        self._wanted = choices
         self._seen: set[int] = set()
         self._ended: set[int] = set()
         self._limited: set[int] = set()  # choices that end at a length limit
@@ -45,14 +57,16 @@ class Tally:
 
     @property
     def has_ended(self) -> bool:
-        """Every choice has its finish reason."""
-        return bool(self._ended) and self._ended == self._seen
+        """Every choice that was asked for has its finish reason."""
+        return len(self._ended) >= self._wanted and self._ended == self._seen
 
-    def check_calls(self) -> None:
-        """Raise `BadAnswer` for a tool call whose arguments break off although the answer claims to be whole.
+    def check(self) -> None:
+        """Raise the `AttemptError` of an answer that claims to be whole, and is not.
 
-        A length limit may cut them, and says so in its finish reason; a custom tool takes any text.
+        A choice is missing (`InvalidRequest`), or a tool call's arguments break off (`BadAnswer`).  A
+        length limit may cut these, and says so in its finish reason; a custom tool takes any text.
         """
+        check_choices(len(self._seen), self._wanted)
         for (choice, _), pieces in self._arguments.items():
             if choice not in self._limited:
                 try:

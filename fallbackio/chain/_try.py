@@ -74,6 +74,13 @@ class Try:
         if extra:
             call.plan.budget.withdraw()
 
+    @property
+    def choices(self) -> int:
+        """How many choices its answer must have; what `adapt` makes of that is the user's affair."""
+        spec = self.leg.route.spec
+        wanted = spec.effective("n", self.call.request.params)
+        return wanted if isinstance(wanted, int) and spec.adapt is None else 1
+
     def won(self, usage: Usage | None) -> None:
         """It gave the answer."""
         self._permit.ok()

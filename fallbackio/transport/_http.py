@@ -344,7 +344,8 @@ class HttpStream:
     def _finish(self) -> None:
         self.finished = True
         if not self._content.is_eof():
-            clock.call_at(clock.now() + TRAILER_S, self._response.close)
+            trailer = clock.call_at(clock.now() + TRAILER_S, self._response.close)
+            self._content.on_eof(trailer.cancel)
 
     def _lost(self, error: Exception) -> list[Delta]:
         """The last deltas if all had been said before the connection broke, else the error."""

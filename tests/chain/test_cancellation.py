@@ -138,7 +138,8 @@ async def cancelled_at(scenario: Scenario, dialect: str, step: int, means: Means
     """Run the scenario, cancel it at `step`, look for leftovers; whether it had so many steps."""
     async with Simulator() as sim:
         names = ["first", *[f"spare{number}" for number in range(scenario.spares)]]
-        behaviours = [Behaviour(tokens=4, pace_s=0.01, fault=scenario.fault), *[Behaviour(tokens=4, pace_s=0.1)] * 9]
+        sick, well = Behaviour(tokens=4, pace_s=0.01, fault=scenario.fault), Behaviour(tokens=4, pace_s=0.1)
+        behaviours = [sick, *[well] * 9]
         simulated = [sim.add(name, behaviour) for name, behaviour in zip(names, behaviours, strict=False)]
         steps = [
             Endpoint("m", name=one.name, base_url=one.url(dialect), dialect=dialect, api_key="k")
