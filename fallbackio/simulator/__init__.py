@@ -22,6 +22,7 @@ from fallbackio.simulator.faults import (
     InBandError,
     InTurn,
     Malformed,
+    NoPrefill,
     PingOnly,
     RateLimit,
     Refused,
@@ -32,6 +33,17 @@ from fallbackio.simulator.faults import (
     Stall,
     Status,
     Trickle,
+)
+from fallbackio.simulator.scenarios import (
+    Part,
+    Phase,
+    Scenario,
+    Trouble,
+    cast,
+    outage,
+    play,
+    scenario,
+    scenarios,
 )
 
 __all__ = [
@@ -60,6 +72,7 @@ __all__ = [
     "InBandError",
     "InTurn",
     "Malformed",
+    "NoPrefill",
     "PingOnly",
     "RateLimit",
     "Refused",
@@ -70,6 +83,16 @@ __all__ = [
     "Stall",
     "Status",
     "Trickle",
+    # what happens, in which order
+    "Part",
+    "Phase",
+    "Scenario",
+    "Trouble",
+    "cast",
+    "outage",
+    "play",
+    "scenario",
+    "scenarios",
     # what a fault of one's own is made of
     "Drop",
     "End",

@@ -22,7 +22,7 @@ from fallbackio.model import (
     Usage,
 )
 
-__all__ = ["Answer", "Script", "compose", "plausible", "split", "words"]
+__all__ = ["Answer", "Script", "compose", "is_prefilled", "plausible", "split", "words"]
 
 # Pieces of a tool call's arguments in a stream are about as long as tokens of JSON.
 _PIECE = 8
@@ -75,6 +75,7 @@ def compose(script: Script, request: Request, *, answer_id: str, prompt_tokens: 
     """The answer to `request`: words, cut to what the request allows, or tool calls in their place."""
     calls = tuple(script.tool_calls) or _forced_call(request)
     said = () if calls else script.spoken if script.fixed else _formatted(request) or script.spoken
+    said = _rest(said, request)
     spoken = _limited(said, request)
     deltas = spoken
     if calls or script.thoughts:
@@ -94,6 +95,22 @@ def compose(script: Script, request: Request, *, answer_id: str, prompt_tokens: 
         created=int(clock.wall()),
     )
     return Answer(reply, deltas)
+
+
+def is_prefilled(request: Request) -> bool:
+    """Whether the request ends in the beginning of the answer that it wants to be gone on with."""
+    return bool(request.messages) and request.messages[-1].get("role") == "assistant"
+
+
+def _rest(spoken: Sequence[Delta], request: Request) -> Sequence[Delta]:
+    """What is still to be said where the request has the beginning of it, as a prefill."""
+    if not is_prefilled(request):
+        return spoken
+    said = request.messages[-1].get("content")
+    at, text = 0, ""
+    while isinstance(said, str) and at < len(spoken) and len(text) < len(said):
+        text, at = text + spoken[at].text, at + 1
+    return spoken[at:] if at and text == said else spoken
 
 
 def _limited(spoken: Sequence[Delta], request: Request) -> Sequence[Delta]:

@@ -22,7 +22,7 @@ from fallbackio.simulator.faults._bodies import (
 from fallbackio.simulator.faults._connections import Cut, Refused, Reset, Silence
 from fallbackio.simulator.faults._limits import RateLimit
 from fallbackio.simulator.faults._stalls import PingOnly, RoleOnly, Stall, Trickle
-from fallbackio.simulator.faults._statuses import Status
+from fallbackio.simulator.faults._statuses import NoPrefill, Status
 from fallbackio.simulator.faults._when import Capacity, Flapping, InTurn, Sometimes
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "InBandError",
     "InTurn",
     "Malformed",
+    "NoPrefill",
     "PingOnly",
     "RateLimit",
     "Refused",
@@ -56,6 +57,7 @@ __all__ = [
 FAULTS: Mapping[str, type[Fault]] = MappingProxyType(
     {
         "status": Status,
+        "no_prefill": NoPrefill,
         "refused": Refused,
         "reset": Reset,
         "silence": Silence,

@@ -6,13 +6,21 @@ from collections.abc import Iterator, Mapping
 
 from attrs import field, frozen
 
-from fallbackio.errors import AttemptError, by_status
+from fallbackio.errors import AttemptError, InvalidRequest, by_status
 from fallbackio.simulator import _checks
+from fallbackio.simulator._answers import is_prefilled
 from fallbackio.simulator._exchange import Exchange
-from fallbackio.simulator._steps import Step, Wait
-from fallbackio.simulator.faults._base import Fault, error_class_or_none, is_error_class, problem
+from fallbackio.simulator._steps import Plan, Step, Wait
+from fallbackio.simulator.faults._base import (
+    Fault,
+    error_class_or_none,
+    follow,
+    is_error_class,
+    is_fault,
+    problem,
+)
 
-__all__ = ["Status"]
+__all__ = ["NoPrefill", "Status"]
 
 
 @frozen
@@ -60,3 +68,23 @@ class Status(Fault):
         if self.retry_after_ms is not None:
             headers["retry-after-ms"] = f"{self.retry_after_ms:g}"
         yield from exchange.whole(body, status=self.status, headers={**headers, **self.headers})
+
+
+@frozen
+class NoPrefill(Fault):
+    """A 400 for whoever asks it to go on from the beginning of an answer, as newer models send it.
+
+    Attributes:
+        fault: What meets the others.
+
+    Example:
+        >>> Behaviour(fault=NoPrefill())
+    """
+
+    fault: Fault | None = field(default=None, validator=is_fault)
+
+    def plan(self, exchange: Exchange) -> Plan:
+        if not is_prefilled(exchange.request):
+            return follow(self.fault, exchange)
+        said = "This model does not support assistant message prefill."
+        return Status(400, error=InvalidRequest, message=said).plan(exchange)
