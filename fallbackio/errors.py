@@ -2,6 +2,7 @@
 
     FallbackError
     ├── ConfigError             the chain could not be built or used so; nothing was sent
+    │   └── ChainClosed         it is closed, or about to be
     ├── AttemptError            one endpoint failed; the chain may go on
     │   ├── Refused             breaker open or endpoint resting; nothing was sent
     │   ├── ConnectionFailed    never reached it, or the connection was lost
@@ -43,6 +44,7 @@ __all__ = [
     "AuthFailed",
     "BadAnswer",
     "CallError",
+    "ChainClosed",
     "ChainExhausted",
     "ConfigError",
     "ConnectionFailed",
@@ -94,6 +96,19 @@ class ConfigError(FallbackError, ValueError):
         >>> fallbackio.Chain([])
         Traceback (most recent call last):
         fallbackio.errors.ConfigError: a chain needs at least one endpoint
+    """
+
+
+class ChainClosed(ConfigError):
+    """Raised when a chain is asked that is closed, or that is drained in order to be.
+
+    A web application answers 503 to it.
+
+    Example:
+        >>> await chain.drain(30)
+        >>> await chain.complete("Hello")
+        Traceback (most recent call last):
+        fallbackio.errors.ChainClosed: chain takes no more calls: it is being drained
     """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fallbackio import clock
 from fallbackio.chain._latency import Latencies
@@ -54,6 +54,7 @@ class Call:
     __slots__ = (
         "_delivered",
         "_entries",
+        "_leave",
         "_line",
         "_origin",
         "_over",
@@ -95,6 +96,7 @@ class Call:
         tell: Fanout,
         drain: Callable[[Route, Upstream, float], bool],
         line: Line,
+        leave: Callable[[], None],
         served_by: Callable[[Route], None] | None = None,
     ) -> None:
         self.setup = setup  # of the chain as it stood when the call began
@@ -107,6 +109,7 @@ class Call:
         self.tell = tell
         self.drain = drain
         self._line = line
+        self._leave = leave  # to be called once, when the call is over
         self.served_by = served_by  # told who gave the answer
         self.place: Place | None = None  # in the line for room, while it waits
         self._tokens: int | None = None
@@ -318,11 +321,24 @@ class Call:
 
     def served(self) -> Report:
         """The report of the call, which has its answer and is over."""
-        self._over = True
         report = self.report()
-        if self.tell.listened_to:
-            self.tell(CallEnded(chain=self.chain, call=self.number, report=report, outcome="answered"))
+        self._end("answered", report)
         return report
+
+    def _end(
+        self,
+        outcome: Literal["answered", "failed", "cancelled"],
+        report: Report | None = None,
+        error: FallbackError | None = None,
+    ) -> None:
+        """The call is over, and says so once."""
+        self._over = True
+        self._leave()
+        if self.tell.listened_to:
+            told = report or self.report()
+            self.tell(
+                CallEnded(chain=self.chain, call=self.number, report=told, outcome=outcome, error=error)
+            )
 
     def _broken_usage(self) -> Usage:
         """What the parts of a mended answer cost, besides its last: their pieces, where nothing was said."""
@@ -339,12 +355,7 @@ class Call:
         error.attempts = self.attempts
         if self._delivered and not isinstance(error, StreamBroken):
             return error
-        self._over = True
-        if self.tell.listened_to:
-            ended = CallEnded(
-                chain=self.chain, call=self.number, report=self.report(), outcome="failed", error=error
-            )
-            self.tell(ended)
+        self._end("failed", error=error)
         return error
 
     def left(self) -> None:
@@ -352,13 +363,10 @@ class Call:
         self._leave_line()
         if self._over:
             return
-        self._over = True
         for entry in self._entries:
             if isinstance(entry, Try):
                 entry.cut()
-        if self.tell.listened_to:
-            report = self.report()
-            self.tell(CallEnded(chain=self.chain, call=self.number, report=report, outcome="cancelled"))
+        self._end("cancelled")
 
     def given_up(self, now: float) -> FallbackError:
         """What to raise when the plan has nothing more."""

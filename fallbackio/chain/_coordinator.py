@@ -8,6 +8,7 @@ other, so when a call ends or is cancelled nothing is left to stop.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Sequenced
@@ -26,6 +27,7 @@ from fallbackio.chain._attempt import TICK_S, Opened
 from fallbackio.chain._background import Background
 from fallbackio.chain._call import Call
 from fallbackio.chain._embedding import check_space
+from fallbackio.chain._gate import Gate
 from fallbackio.chain._line import Line
 from fallbackio.chain._needs import Needs, needs_of
 from fallbackio.chain._order import ordered, quickest_first, warmed
@@ -38,7 +40,7 @@ from fallbackio.chain._size import least_tokens
 from fallbackio.chain._strategy import Sequence
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._try import Try
-from fallbackio.errors import ChainExhausted, ConfigError, FallbackError, InvalidRequest
+from fallbackio.errors import ChainClosed, ChainExhausted, ConfigError, FallbackError, InvalidRequest
 from fallbackio.model import EmbeddingRequest, Embeddings, Message, Reply, Request
 from fallbackio.observe import Fanout
 
@@ -93,7 +95,8 @@ class Coordinator:
         self._background = Background()
         self._sessions = Sessions(self)
         self._numbers = itertools.count(1)
-        self._closed = False
+        self._gate = Gate()
+        self._closed = False  # also for the calls under way
 
     @property
     def _routes(self) -> Sequenced[Route]:
@@ -233,7 +236,7 @@ class Coordinator:
             >>> for row in await chain.rehearse("What is 2 + 2?", score=lambda reply: "4" in reply.text):
             ...     print(f"{row.endpoint:30} {row.report.duration_s:6.2f} s  {row.score}")
         """
-        self._check_open()
+        self._gate.check(self._setup.name)
         setup = self._setup
         request = Request.of(messages, params, stream=setup.streams_upstream)
         get = setup.answering.whole if request.stream else setup.answering.plain
@@ -264,6 +267,7 @@ class Coordinator:
             >>> await chain.aclose()
         """
         self._closed = True
+        self._gate.shut("is closed")
         # We may be leaving the chain because we are cancelled, and a plain await would raise before the
         # sockets are closed; both take a moment at most.
         with anyio.CancelScope(shield=True, deadline=clock.now() + CLOSE_S):
@@ -271,6 +275,26 @@ class Coordinator:
                 await self._background.aclose()
             finally:
                 await self._end()
+
+    async def drain(self, timeout: float | None = None) -> int:
+        """Take no more calls, wait for those under way, and close; gives how many were cut off.
+
+        For the end of an application: calls that begin from now on raise `errors.ChainClosed`.  After
+        `timeout` seconds, `None` for no limit, those that are left fail.
+
+        Example:
+            >>> left = await chain.drain(30)
+        """
+        if timeout is not None and (not is_number(timeout) or timeout < 0):
+            raise ConfigError(f"timeout must be seconds, 0 or more, or None for no limit, not {timeout!r}")
+        self._gate.shut("takes no more calls: it is being drained")
+        # Cancelled by its own timer or by the caller's scopes; then the chain stays shut, and whoever
+        # holds it closes it.
+        with anyio.CancelScope(deadline=math.inf if timeout is None else clock.now() + timeout):
+            await self._gate.emptied()
+        left = self._gate.under_way
+        await self.aclose()
+        return left
 
     async def __aenter__(self) -> Self:
         return self
@@ -282,21 +306,20 @@ class Coordinator:
 
     def _asking(self, setup: Setup, request: Request, wish: Wish) -> Call:
         """A call that asks for an answer, of the endpoints that can express and hold the request."""
-        self._check_open()
+        self._gate.check(setup.name)
         for route in setup.routes:
             route.check(request)
+        needs = _needed(setup.routes, wish.require) if wish.require else setup.needs
         call = self._begin(setup, request, wish)
-        call.plan.needs = _needed(setup.routes, wish.require) if wish.require else setup.needs
+        call.plan.needs = needs
         call.accept = setup.accept if isinstance(wish.accept, Unset) else wish.accept
         if setup.windows:
             call.plan.least_window = least_tokens(request.messages)
         return call
 
     def _begin(self, setup: Setup, request: Request, wish: Wish, only: Route | None = None) -> Call:
-        self._check_open()
         given = wish.timeout
         limit = setup.limits.timeout if isinstance(given, Unset) else Limits(timeout=given).timeout
-        setup.budget.deposit()
         session = None if wish.session is None else self._sessions.of(wish.session, RETURN_AFTER_S)
         now = clock.now()
         plan = Plan(
@@ -308,6 +331,8 @@ class Coordinator:
             budget=setup.budget,
             overrule=setup.overrule,
         )
+        self._gate.enter(setup.name)
+        setup.budget.deposit()
         return Call(
             setup=setup,
             number=next(self._numbers),
@@ -319,6 +344,7 @@ class Coordinator:
             tell=self._tell,
             drain=partial(self._background.drain, setup.strategy.drain_losers),
             line=self._line,
+            leave=self._gate.leave,
             served_by=None if session is None else partial(session.answered, setup),
         )
 
@@ -331,10 +357,6 @@ class Coordinator:
         if setup.warm and len(setup.steps) > 1 and self._chance.random() < setup.warm:
             return warmed(setup.steps, turns, now, self._chance)
         return turns
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ConfigError(f"{self._setup.name} is closed")
 
     async def _open(self, call: Call) -> Opened:
         return await self._run(call, call.setup.answering.committed)
@@ -360,7 +382,7 @@ class Coordinator:
                     continue
                 if self._closed:
                     step.give_back(now)
-                    raise call.closed(ConfigError(f"{call.chain} was closed while it was asked"))
+                    raise call.closed(ChainClosed(f"{call.chain} was closed while it was asked"))
                 answer = await get(call.start(step, now))
                 if answer is not None:
                     return answer
