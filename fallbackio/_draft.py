@@ -36,7 +36,8 @@ def assemble(deltas: Iterable[Delta], report: Report = NO_REPORT) -> Reply:
 class Draft:
     """What the pieces added so far amount to.
 
-    Choices keep their indexes, tool calls are joined by theirs, the last usage counts.
+    Choices keep their indexes, tool calls are joined by theirs, lists of log probabilities are put end
+    to end, the last usage counts.
     """
 
     def __init__(self) -> None:
@@ -89,7 +90,7 @@ class Draft:
 class _Choice:
     """One choice while its pieces come in."""
 
-    __slots__ = ("calls", "extra", "finish_reason", "reasoning", "refusal", "text")
+    __slots__ = ("calls", "extra", "finish_reason", "logprobs", "reasoning", "refusal", "text")
 
     def __init__(self) -> None:
         self.text: list[str] = []
@@ -97,6 +98,7 @@ class _Choice:
         self.reasoning: list[str] = []
         self.calls: dict[int, list[ToolCallDelta]] = {}
         self.extra: dict[str, Any] = {}
+        self.logprobs: dict[str, list[Any]] = {}  # by OpenAI's names: content, refusal
         self.finish_reason: str | None = None
 
     def add(self, delta: Delta) -> None:
@@ -110,6 +112,10 @@ class _Choice:
             self.calls.setdefault(part.index, []).append(part)
         if delta.extra:
             self.extra |= delta.extra
+        if delta.logprobs:
+            for name, tokens in delta.logprobs.items():
+                if tokens:
+                    self.logprobs.setdefault(name, []).extend(tokens)
         self.finish_reason = delta.finish_reason or self.finish_reason
 
     def choice(self, index: int) -> Choice:
@@ -121,7 +127,10 @@ class _Choice:
             reasoning="".join(self.reasoning) or None,
             extra=self.extra,
         )
-        return Choice(message, self.finish_reason or "stop", index)
+        return Choice(message, self.finish_reason or "stop", index, self._beside())
+
+    def _beside(self) -> dict[str, Any]:
+        return {"logprobs": {"content": None, "refusal": None, **self.logprobs}} if self.logprobs else {}
 
 
 def _join(parts: list[ToolCallDelta]) -> ToolCall:

@@ -191,6 +191,17 @@ class Choice:
     index: int = 0
     extra: Mapping[str, Any] = field(factory=dict, repr=False)
 
+    @property
+    def logprobs(self) -> Mapping[str, Any] | None:
+        """OpenAI's `logprobs` object, if they were asked for and given.
+
+        Example:
+            >>> [token["logprob"] for token in reply.choices[0].logprobs["content"]]
+            [-0.01, -0.42]
+        """
+        found: Mapping[str, Any] | None = self.extra.get("logprobs")
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """OpenAI's `choices[]` object."""
         return {
@@ -430,6 +441,7 @@ class Delta:
         index: Which choice it belongs to.
         seam: It is the first piece that another endpoint gave, going on after a break.
         extra: What else the provider said (citations, signatures); joins the message's `extra`.
+        logprobs: OpenAI's `logprobs` object for the tokens of this piece, where they were asked for.
         id, model, created: As in `Reply`; empty where the provider did not repeat them.
 
     Example:
@@ -449,6 +461,7 @@ class Delta:
     created: int = 0
     seam: bool = False
     extra: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+    logprobs: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def is_content(self) -> bool:
@@ -473,8 +486,10 @@ class Delta:
             delta["reasoning_content"] = self.reasoning
         if self.extra:
             delta |= self.extra
-        usage_only = self.usage is not None and not delta and self.finish_reason is None
         choice = {"index": self.index, "delta": delta, "finish_reason": self.finish_reason}
+        if self.logprobs is not None:
+            choice["logprobs"] = self.logprobs
+        usage_only = self.usage is not None and not (delta or self.finish_reason or self.logprobs)
         return {
             "id": self.id,
             "object": "chat.completion.chunk",

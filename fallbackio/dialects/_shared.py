@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -9,7 +10,16 @@ import orjson
 from fallbackio.errors import BadAnswer
 from fallbackio.model import Delta, Reply, ToolCallDelta
 
-__all__ = ["JSON_ANSWER", "count", "deltas_of", "json_object", "shape", "short"]
+__all__ = [
+    "JSON_ANSWER",
+    "count",
+    "deltas_of",
+    "json_object",
+    "logprobs_of",
+    "scored",
+    "shape",
+    "short",
+]
 
 # The tool that stands for a JSON schema where a model has none; no user's tool may be called so.
 JSON_ANSWER = "fallbackio_json_answer"
@@ -61,6 +71,16 @@ def count(value: object) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
+def logprobs_of(tokens: Any) -> dict[str, Any] | None:
+    """OpenAI's `logprobs` object about `tokens`, which are in its form; `None` without any."""
+    return {"content": list(tokens), "refusal": None} if tokens else None
+
+
+def scored(logprobs: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The tokens that OpenAI's `logprobs` object tells of, for a server side to write."""
+    return [] if logprobs is None else [*(logprobs.get("content") or ()), *(logprobs.get("refusal") or ())]
+
+
 def deltas_of(reply: Reply) -> list[Delta]:
     """The deltas that add up to `reply`, for a provider that answered whole where a stream was asked."""
     deltas = [
@@ -80,6 +100,7 @@ def deltas_of(reply: Reply) -> list[Delta]:
             id=reply.id,
             model=reply.model,
             created=reply.created,
+            logprobs=choice.logprobs,
         )
         for choice in reply.choices
     ]

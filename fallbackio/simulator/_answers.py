@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import attrs
 import orjson
 from attrs import field, frozen
 
@@ -77,20 +78,26 @@ def compose(script: Script, request: Request, *, answer_id: str, prompt_tokens: 
     said = () if calls else script.spoken if script.fixed else _formatted(request) or script.spoken
     said = _rest(said, request)
     spoken = _limited(said, request)
+    text = script.text if spoken is script.spoken else "".join([delta.text for delta in spoken])
+    if request.params.get("logprobs"):
+        spoken = _scored(spoken, request.params.get("top_logprobs"))
     deltas = spoken
     if calls or script.thoughts:
         deltas = [*script.thoughts, *spoken, *[Delta(tool_calls=(part,)) for part in _fragments(calls)]]
-    text = script.text if spoken is script.spoken else "".join([delta.text for delta in spoken])
     message = Message(None if calls else text, calls, reasoning=script.reasoning or None)
     reason = "tool_calls" if calls else "length" if len(spoken) < len(said) else "stop"
+    first = Choice(message, script.finish_reason or reason, 0, _scores_of(spoken))
+    number = _number(request)
+    if number > 1:
+        deltas = [_of_choice(delta, index) for delta in deltas for index in range(number)]
     reply = Reply(
         id=answer_id,
         model=request.model,
-        choices=(Choice(message, script.finish_reason or reason),),
+        choices=(first, *[_other_choice(first, index) for index in range(1, number)]),
         usage=Usage(
             prompt_tokens=prompt_tokens,
             completion_tokens=len(deltas),
-            reasoning_tokens=len(script.thoughts),
+            reasoning_tokens=len(script.thoughts) * number,
         ),
         created=int(clock.wall()),
     )
@@ -111,6 +118,53 @@ def _rest(spoken: Sequence[Delta], request: Request) -> Sequence[Delta]:
     while isinstance(said, str) and at < len(spoken) and len(text) < len(said):
         text, at = text + spoken[at].text, at + 1
     return spoken[at:] if at and text == said else spoken
+
+
+def _number(request: Request) -> int:
+    """How many answers are asked for; dialects without `n` never say it."""
+    number = request.params.get("n")
+    return number if isinstance(number, int) and number > 1 else 1
+
+
+def _other_choice(first: Choice, index: int) -> Choice:
+    """The same answer once more; calls of different choices are different calls."""
+    calls = tuple(
+        [ToolCall(_id_of(call.id, index), call.function, call.type) for call in first.message.tool_calls]
+    )
+    return attrs.evolve(first, index=index, message=attrs.evolve(first.message, tool_calls=calls))
+
+
+def _of_choice(delta: Delta, index: int) -> Delta:
+    if index == 0:
+        return delta
+    parts = tuple([attrs.evolve(part, id=_id_of(part.id, index)) for part in delta.tool_calls])
+    return attrs.evolve(delta, index=index, tool_calls=parts)
+
+
+def _id_of(call_id: str, index: int) -> str:
+    return f"{call_id}_{index}" if call_id else ""
+
+
+def _scored(spoken: Sequence[Delta], likeliest: object) -> Sequence[Delta]:
+    """The pieces with a log probability each, and as many of the likeliest tokens as are asked for."""
+    beside = likeliest if isinstance(likeliest, int) else 0
+    return [attrs.evolve(delta, logprobs=_score(delta.text, at, beside)) for at, delta in enumerate(spoken)]
+
+
+def _score(text: str, position: int, beside: int) -> Mapping[str, Any]:
+    """OpenAI's `logprobs` object for one token, which is itself the likeliest; deterministic."""
+    first = -0.01 * (1 + position % 10)
+    tokens = [
+        {"token": token, "logprob": first - rank, "bytes": list(token.encode(errors="surrogatepass"))}
+        for rank, token in enumerate([text, *words(max(0, beside - 1), "other")])
+    ]
+    return {"content": [{**tokens[0], "top_logprobs": tokens[:beside]}], "refusal": None}
+
+
+def _scores_of(spoken: Sequence[Delta]) -> dict[str, Any]:
+    """What a choice holds of the log probabilities of its pieces."""
+    content = [token for delta in spoken if delta.logprobs for token in delta.logprobs["content"]]
+    return {"logprobs": {"content": content, "refusal": None}} if content else {}
 
 
 def _limited(spoken: Sequence[Delta], request: Request) -> Sequence[Delta]:

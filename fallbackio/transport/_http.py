@@ -29,6 +29,7 @@ from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
 from fallbackio.transport._credentials import Credentials
 from fallbackio.transport._failures import FOREIGN, from_aiohttp
 from fallbackio.transport._redact import redact, secrets_of
+from fallbackio.transport._scores import Scores
 from fallbackio.transport._whole import Whole
 
 __all__ = ["HttpProvider", "Session"]
@@ -104,6 +105,7 @@ class _Said:
     url: URL
     body: bytes = field(repr=False)
     asked: Request = field(repr=False)
+    scores: Scores
 
 
 class HttpProvider:
@@ -137,17 +139,22 @@ class HttpProvider:
         self._told: set[str] = set()  # dropped parameters that were warned about
 
     def check(self, request: Request) -> None:
-        self._client.check(request, self._endpoint)
+        self._client.check(self._adapted(request, unnoted), self._endpoint)
 
     def prefilled(self, request: Request, partial: str) -> Request | None:
         return self._client.prefilled(request, self._endpoint, partial)
 
     async def complete(self, request: Request, note: Note = unnoted) -> Reply:
-        return await self._accepted(self._said(request, note), self._reply)
+        said = self._said(request, note)
+        reply = await self._accepted(said, self._reply)
+        if said.scores.wanted:
+            said.scores.see(deltas_of(reply))
+            said.scores.ended()
+        return reply
 
     async def stream(self, request: Request, note: Note = unnoted) -> Upstream:
         said = self._said(request, note)
-        return await self._accepted(said, partial(self._upstream, said.asked))
+        return await self._accepted(said, partial(self._upstream, said))
 
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         codec = self._embedding
@@ -156,7 +163,9 @@ class HttpProvider:
                 f"the dialect {self._endpoint.dialect!r} has no embeddings", everywhere=False
             )
         url = URL(codec.url(self._endpoint), encoded=True)
-        said = _Said(url, codec.encode(request, self._endpoint), _quotable(request))
+        quotable = _quotable(request)
+        scores = Scores(quotable, self._endpoint, (), unnoted)
+        said = _Said(url, codec.encode(request, self._endpoint), quotable, scores)
 
         async def read(response: aiohttp.ClientResponse) -> Embeddings:
             return codec.decode(await self._body(response))
@@ -165,23 +174,33 @@ class HttpProvider:
 
     def _said(self, request: Request, note: Note) -> _Said:
         """The request in this endpoint's words."""
-        if self._endpoint.system_prefix or self._endpoint.adapt is not None:
-            request = self._endpoint.adapted(request, note)
+        request = self._adapted(request, note)
         messages = repaired(request.messages, note)
         if messages is not request.messages:
             request = request.with_messages(messages)
         body = self._client.encode(request, self._endpoint, note)
-        if self._endpoint.unsupported == "drop":
-            self._tell_dropped(self._client.dropped(request, self._endpoint))
-        return _Said(self._urls[request.stream], body, request)
+        dropped = (
+            self._client.dropped(request, self._endpoint) if self._endpoint.unsupported == "drop" else ()
+        )
+        self._tell_dropped(dropped, note)
+        scores = Scores(request, self._endpoint, dropped, note)
+        return _Said(self._urls[request.stream], body, request, scores)
+
+    def _adapted(self, request: Request, note: Note) -> Request:
+        if self._endpoint.system_prefix or self._endpoint.adapt is not None:
+            return self._endpoint.adapted(request, note)
+        return request
 
     async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
         return self._client.decode(await self._body(response))
 
-    async def _upstream(self, request: Request, response: aiohttp.ClientResponse) -> Upstream:
+    async def _upstream(self, said: _Said, response: aiohttp.ClientResponse) -> Upstream:
         if response.content_type == "application/json":  # a vendor that ignores `stream`
-            return Whole(deltas_of(await self._reply(response)))
-        return HttpStream(self, response, self._client.reader(), request)
+            deltas = deltas_of(await self._reply(response))
+            said.scores.see(deltas)
+            said.scores.ended()
+            return Whole(deltas)
+        return HttpStream(self, response, self._client.reader(), said)
 
     async def _accepted(self, said: _Said, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
         """What `read` makes of the response; the socket closes if it fails or is cancelled."""
@@ -217,8 +236,9 @@ class HttpProvider:
                 self._learn(clock.now(), requests, tokens)
         return response
 
-    def _tell_dropped(self, names: Iterable[str]) -> None:
+    def _tell_dropped(self, names: Iterable[str], note: Note) -> None:
         for name in names:
+            note(f"{name} left out, its dialect cannot express it")
             if name not in self._told:
                 self._told.add(name)
                 logger.warning(
@@ -280,20 +300,20 @@ class HttpProvider:
 class HttpStream:
     """A streamed answer while it is read."""
 
-    __slots__ = ("_content", "_provider", "_reader", "_request", "_response", "_size", "finished")
+    __slots__ = ("_content", "_provider", "_reader", "_response", "_said", "_size", "finished")
 
     def __init__(
         self,
         provider: HttpProvider,
         response: aiohttp.ClientResponse,
         reader: StreamReader,
-        request: Request,
+        said: _Said,
     ) -> None:
         self._provider = provider
         self._response = response
         self._content = response.content
         self._reader = reader
-        self._request = request
+        self._said = said
         self._size = 0
         self.finished: bool = False
 
@@ -324,7 +344,7 @@ class HttpStream:
             return self._feed(chunk) if chunk else self._end()
         except AttemptError as error:
             self._response.close()
-            self._provider.told(error, self._response, self._request)
+            self._provider.told(error, self._response, self._said.asked)
             raise
 
     def _feed(self, chunk: bytes) -> list[Delta]:
@@ -332,17 +352,21 @@ class HttpStream:
         if self._size > self._provider.max_answer_bytes:
             raise too_long(self._provider.max_answer_bytes)
         deltas = self._reader.feed(chunk)
+        if self._said.scores.wanted:
+            self._said.scores.see(deltas)
         if self._reader.finished:
             self._finish()
         return deltas
 
     def _end(self) -> list[Delta]:
         deltas = self._reader.end()
+        self._said.scores.see(deltas)
         self._finish()
         return deltas
 
     def _finish(self) -> None:
         self.finished = True
+        self._said.scores.ended()
         if not self._content.is_eof():
             trailer = clock.call_at(clock.now() + TRAILER_S, self._response.close)
             self._content.on_eof(trailer.cancel)
@@ -355,7 +379,7 @@ class HttpStream:
         except AttemptError:
             pass  # it was not whole: the lost connection is the better explanation
         ours = self._provider.failure(error)
-        raise self._provider.told(ours, self._response, self._request) from error
+        raise self._provider.told(ours, self._response, self._said.asked) from error
 
 
 def _quotable(request: EmbeddingRequest) -> Request:

@@ -11,7 +11,7 @@ import pytest
 
 import fallbackio
 from fallbackio import Delta, Endpoint, Message, Reply, Request
-from fallbackio.errors import ConfigError
+from fallbackio.errors import ConfigError, InvalidRequest
 from fallbackio.model import Choice
 from fallbackio.simulator import Behaviour, Simulator, Status
 from fallbackio.testing import virtual_time
@@ -125,3 +125,24 @@ async def test_what_the_provider_said_is_kept() -> None:
     reply = await fallbackio.Chain([Endpoint.calling(fn, name="ours")]).complete("hi")
 
     assert (reply.id, reply.model, reply.created) == ("theirs", "m-2024", 7)
+
+
+@virtual_time
+async def test_what_adapt_makes_of_a_request_is_what_is_checked() -> None:
+    """What an endpoint takes out is not refused, what it puts in is, before anything is sent."""
+    async with Simulator() as sim:
+        first, second = sim.add("first"), sim.add("second")
+
+        def claude(name: str, adapt: Any) -> Endpoint:
+            url = sim.endpoint(name).url("anthropic")
+            return Endpoint("claude-sonnet-4-5", base_url=url, dialect="anthropic", name=name, adapt=adapt)
+
+        takes_out = claude("first", lambda request: attrs.evolve(request, params={}))
+        puts_in = claude("second", lambda request: attrs.evolve(request, params={"seed": 7}))
+        async with fallbackio.Chain([takes_out]) as chain:
+            assert "first" == (await chain.complete("hi", seed=7)).report.endpoint
+        async with fallbackio.Chain([takes_out, puts_in]) as chain:
+            with pytest.raises(InvalidRequest, match="seed"):
+                await chain.complete("hi")
+
+    assert (1, 0) == (first.stats.requests, second.stats.requests)

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._shared import json_object
+from fallbackio.dialects._shared import json_object, logprobs_of
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.dialects._state import state_of
 from fallbackio.dialects.cohere._errors import FAILED_FINISHES, in_band
@@ -74,9 +74,10 @@ def _reply(answer: dict[str, Any]) -> Reply:
         extra=_extra(thinking, plan, said.get("citations")),
     )
     finish = _finish(answer["finish_reason"], bool(calls))
+    scores = _logprobs(answer.get("logprobs"))
     return Reply(
         id=_str(answer.get("id") or ""),
-        choices=(Choice(message, finish, extra=_logprobs(answer.get("logprobs"))),),
+        choices=(Choice(message, finish, extra={"logprobs": scores} if scores else {}),),
         usage=_usage(answer.get("usage")),
         extra={name: value for name, value in answer.items() if name not in _KNOWN and value is not None},
     )
@@ -107,10 +108,10 @@ def _extra(thinking: str, plan: str, citations: object) -> dict[str, Any]:
     return extra | state_of("cohere", "", kept) if kept else extra
 
 
-def _logprobs(items: object) -> dict[str, Any]:
-    """OpenAI's `logprobs`, an entry for each piece of text; empty if there are none."""
+def _logprobs(items: object) -> dict[str, Any] | None:
+    """OpenAI's `logprobs`, an entry for each piece of text; `None` if there are none."""
     if not isinstance(items, list):
-        return {}
+        return None
     content: list[dict[str, Any]] = [
         {
             "token": item.get("text") or "",
@@ -120,7 +121,7 @@ def _logprobs(items: object) -> dict[str, Any]:
         }
         for item in items
     ]
-    return {"logprobs": {"content": content, "refusal": None}}
+    return logprobs_of(content)
 
 
 def _usage(usage: object) -> Usage:
@@ -190,7 +191,8 @@ class CohereReader:
             content = event["delta"]["message"]["content"]
             text = content.get("text")
             if text:
-                return Delta(_str(text), id=self._id)
+                scores = _logprobs([event["logprobs"]]) if event.get("logprobs") else None
+                return Delta(_str(text), id=self._id, logprobs=scores)
             return self._thought(content.get("thinking"), self._thoughts)
         if kind is None and "message" in event:
             raise in_band(event["message"])

@@ -7,12 +7,13 @@ something else has begun.  There is no field for a model's own refusal; it goes 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import orjson
 
+from fallbackio.dialects._shared import scored
 from fallbackio.dialects._sse import EVENT_STREAM, encode
 from fallbackio.dialects._state import KEY
 from fallbackio.dialects.cohere._errors import message_of, status_of
@@ -48,6 +49,8 @@ class CohereServer:
         for choice in reply.choices[:1]:
             answer["finish_reason"] = _finish(choice.finish_reason)
             answer["message"] |= _message(choice.message)
+            if tokens := scored(choice.logprobs):
+                answer["logprobs"] = [_score(token) for token in tokens]
         return orjson.dumps({**answer, "usage": _counts(reply.usage)})
 
     def writer(self, reply: Reply, request: Request) -> CohereWriter:
@@ -91,7 +94,7 @@ class CohereWriter:
         if delta.reasoning:
             wire += self._said("thinking", delta.reasoning)
         if text := delta.text + delta.refusal:
-            wire += self._said("text", text)
+            wire += self._said("text", text, scored(delta.logprobs))
         for fragment in delta.tool_calls:
             wire += self._call(fragment)
         for number, citation in enumerate(delta.extra.get("citations") or ()):
@@ -117,14 +120,16 @@ class CohereWriter:
         delta = {"finish_reason": _finish(reply.finish_reason), "usage": _counts(reply.usage)}
         return self._close() + _event("message-end", id=self._id, delta=delta)
 
-    def _said(self, kind: str, text: str) -> bytes:
+    def _said(self, kind: str, text: str, tokens: Sequence[Mapping[str, Any]] = ()) -> bytes:
         wire = b""
         if self._open != kind:
             wire = self._begin(kind)
             content = {"type": kind, kind: ""}
             wire += _event("content-start", index=self._index, delta={"message": {"content": content}})
         said = {"message": {"content": {kind: text}}}
-        return wire + _event("content-delta", index=self._index, delta=said)
+        # One entry is about one piece of text, of however many tokens.
+        scores = {"logprobs": {**_score(*tokens), "text": text}} if tokens else {}
+        return wire + _event("content-delta", index=self._index, delta=said, **scores)
 
     def _call(self, fragment: ToolCallDelta) -> bytes:
         wire = b""
@@ -156,6 +161,15 @@ class CohereWriter:
 
 def _event(kind: str, **said: Any) -> bytes:
     return encode(orjson.dumps({"type": kind, **said}), kind)
+
+
+def _score(*tokens: Mapping[str, Any]) -> dict[str, Any]:
+    """Cohere's entry for a piece of text; its ids of tokens are nothing that anybody else knows."""
+    return {
+        "text": "".join([token["token"] for token in tokens]),
+        "token_ids": [0] * len(tokens),
+        "logprobs": [token["logprob"] for token in tokens],
+    }
 
 
 def _message(said: Message) -> dict[str, Any]:

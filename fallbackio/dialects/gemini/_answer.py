@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._shared import count, json_object, short
+from fallbackio.dialects._shared import count, json_object, logprobs_of, short
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.dialects._state import state_of
 from fallbackio.dialects.gemini._errors import in_band, unwrapped
@@ -142,19 +142,21 @@ def _choice(candidate: _Candidate, said: Mapping[str, Any], model: str) -> Choic
         reasoning=thought or None,
         extra=candidate.beside(model),
     )
-    logprobs = {"logprobs": _logprobs(said["logprobsResult"])} if said.get("logprobsResult") else {}
-    return Choice(message, candidate.finish, candidate.index, logprobs)
+    scores = _logprobs(said.get("logprobsResult"))
+    return Choice(message, candidate.finish, candidate.index, {"logprobs": scores} if scores else {})
 
 
-def _logprobs(result: Mapping[str, Any]) -> dict[str, Any]:
+def _logprobs(result: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """OpenAI's form; the likeliest of each place stand in a list beside the chosen."""
+    if not result:
+        return None
     likeliest = [place.get("candidates") or [] for place in result.get("topCandidates") or ()]
     chosen = result.get("chosenCandidates") or ()
     content = []
     for position, token in enumerate(chosen):
         beside = likeliest[position] if position < len(likeliest) else []
         content.append({**_logprob(token), "top_logprobs": [_logprob(other) for other in beside]})
-    return {"content": content}
+    return logprobs_of(content)
 
 
 def _logprob(token: Mapping[str, Any]) -> dict[str, Any]:
@@ -342,6 +344,7 @@ class GeminiReader:
         if candidate is None:
             candidate = self._candidates[index] = _Candidate(index, self._id)
         text, thought, calls = candidate.read(piece)
+        scores = _logprobs(piece["logprobsResult"]) if "logprobsResult" in piece else None
         if "finishReason" in piece and candidate.reason is not None:
             _refuse_empty(self._candidates.values())
             deltas.append(
@@ -355,11 +358,20 @@ class GeminiReader:
                     id=self._id,
                     model=self._model,
                     extra=candidate.beside(self._model),
+                    logprobs=scores,
                 )
             )
-        elif text or thought or calls:
+        elif text or thought or calls or scores:
             deltas.append(
-                Delta(text, tuple(calls), reasoning=thought, index=index, id=self._id, model=self._model)
+                Delta(
+                    text,
+                    tuple(calls),
+                    reasoning=thought,
+                    index=index,
+                    id=self._id,
+                    model=self._model,
+                    logprobs=scores,
+                )
             )
 
     def _bare_error(self) -> AttemptError | None:

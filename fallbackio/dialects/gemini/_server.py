@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from fallbackio.dialects._shared import scored
 from fallbackio.dialects._sse import EVENT_STREAM, encode
 from fallbackio.dialects._state import KEY
 from fallbackio.dialects.gemini._errors import body_of, status_of
@@ -70,11 +71,11 @@ class GeminiWriter:
     def __init__(self, reply: Reply, request: Request) -> None:
         self._reply = reply
         self._request = request
-        self._signs = since_3(reply.model or request.model)
+        # Candidates whose first call has still to be signed.
+        self._unsigned = {choice.index for choice in reply.choices if since_3(reply.model or request.model)}
         self._so_far = Usage(prompt_tokens=reply.usage.prompt_tokens, cached_tokens=reply.usage.cached_tokens)
-        # The call whose fragments are still coming, and whose candidate's it is.
-        self._call: ToolCallDelta | None = None
-        self._index = 0
+        # By candidate, the call whose fragments are still coming.
+        self._open: dict[int, ToolCallDelta] = {}
 
     def start(self) -> bytes:
         """An event that shows nothing yet."""
@@ -93,7 +94,7 @@ class GeminiWriter:
         if text := delta.text + delta.refusal:
             parts.append({"text": text})
         if parts:
-            wire += self._flush() + self._said(parts, delta.index)
+            wire += self._flush(delta.index) + self._said(parts, delta.index, delta.logprobs)
         for fragment in delta.tool_calls:
             wire += self._fragment(fragment, delta.index)
         return wire
@@ -112,7 +113,7 @@ class GeminiWriter:
 
     def finish(self, reply: Reply) -> bytes:
         """The proper end: the last call, then finish reason and usage; there is no terminator."""
-        wire = self._flush()
+        wire = b"".join([self._flush(index) for index in sorted(self._open)])
         self._so_far = reply.usage
         content = {"role": "model", "parts": [{"text": ""}]}
         candidates = [
@@ -122,26 +123,28 @@ class GeminiWriter:
         return wire + self._event(candidates)
 
     def _fragment(self, fragment: ToolCallDelta, index: int) -> bytes:
-        open_call = self._call
-        if open_call is not None and (open_call.index, self._index) == (fragment.index, index):
+        open_call = self._open.get(index)
+        if open_call is not None and open_call.index == fragment.index:
             arguments = open_call.arguments + fragment.arguments
-            self._call = ToolCallDelta(open_call.index, open_call.id, open_call.name, arguments)
+            self._open[index] = ToolCallDelta(open_call.index, open_call.id, open_call.name, arguments)
             return b""
         if not fragment.name:
             raise ValueError(f"tool call {fragment.index} is not the one that is open")
-        wire = self._flush()
-        self._call, self._index = fragment, index
+        wire = self._flush(index)
+        self._open[index] = fragment
         return wire
 
-    def _flush(self) -> bytes:
-        call, self._call = self._call, None
+    def _flush(self, index: int) -> bytes:
+        call = self._open.pop(index, None)
         if call is None:
             return b""
-        signature, self._signs = (_SIGNATURE if self._signs else ""), False
-        return self._said([_call_part(call.id, call.name, call.arguments, signature)], self._index)
+        signature = _SIGNATURE if index in self._unsigned else ""
+        self._unsigned.discard(index)
+        return self._said([_call_part(call.id, call.name, call.arguments, signature)], index)
 
-    def _said(self, parts: list[Part], index: int) -> bytes:
-        return self._event([{"content": {"role": "model", "parts": parts}, "index": index}])
+    def _said(self, parts: list[Part], index: int, logprobs: Mapping[str, Any] | None = None) -> bytes:
+        said = {"content": {"role": "model", "parts": parts}, "index": index, **_scores(logprobs)}
+        return self._event([said])
 
     def _event(self, candidates: list[dict[str, Any]]) -> bytes:
         said = {"candidates": candidates} if candidates else {}
@@ -184,7 +187,25 @@ def _candidate(choice: Choice, model: str) -> dict[str, Any]:
         signature = signatures.get(call.id, ours)
         parts.append(_call_part(call.id, call.name, call.arguments, signature))
     content = {"role": "model", "parts": parts} if parts else {"role": "model"}
-    return {"content": content, "finishReason": _finish(choice), "index": choice.index}
+    end = {"finishReason": _finish(choice), "index": choice.index}
+    return {"content": content, **end, **_scores(choice.logprobs)}
+
+
+def _scores(logprobs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The log probabilities of an answer or a piece: the chosen tokens, and the likeliest of each place."""
+    tokens = scored(logprobs)
+    if not tokens:
+        return {}
+    result: dict[str, Any] = {"chosenCandidates": [_score(token) for token in tokens]}
+    if any(token.get("top_logprobs") for token in tokens):
+        result["topCandidates"] = [
+            {"candidates": [_score(other) for other in token.get("top_logprobs") or ()]} for token in tokens
+        ]
+    return {"logprobsResult": result}
+
+
+def _score(token: Mapping[str, Any]) -> dict[str, Any]:
+    return {"token": token["token"], "logProbability": token["logprob"]}
 
 
 def _call_part(call_id: str, name: str, arguments: str, signature: str) -> Part:

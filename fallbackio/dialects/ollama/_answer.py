@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects._ndjson import LineDecoder
-from fallbackio.dialects._shared import count, json_object
+from fallbackio.dialects._shared import count, json_object, logprobs_of
 from fallbackio.dialects._state import state_of
 from fallbackio.dialects.ollama._errors import in_band
 from fallbackio.errors import BadAnswer
@@ -69,8 +69,8 @@ def _reply(answer: dict[str, Any]) -> Reply:
         reasoning=thinking or None,
         extra=state_of("ollama", model, {"thinking": thinking}) if thinking else {},
     )
-    logprobs = answer.get("logprobs")
-    extra = {"logprobs": {"content": logprobs, "refusal": None}} if logprobs else {}
+    scores = logprobs_of(answer.get("logprobs"))
+    extra = {"logprobs": scores} if scores else {}
     return Reply(
         model=model,
         choices=(Choice(message, _finish(answer.get("done_reason"), bool(calls)), extra=extra),),
@@ -183,14 +183,16 @@ class OllamaReader:
         text = message.get("content")
         thinking = message.get("thinking")
         calls = message.get("tool_calls")
-        if not (text or thinking or calls):
+        scores = logprobs_of(said["logprobs"]) if said.get("logprobs") else None
+        if not (text or thinking or calls or scores):
             return None
         fragments = tuple(_calls(calls, said.get("created_at"), self._calls)) if calls else ()
         self._calls += len(fragments)
         if thinking:
             self._thoughts.append(_str(thinking))
         # By position, since keywords would take a fifth longer.
-        return Delta(_str(text or ""), fragments, None, None, thinking or "", "", 0, "", self._model, created)
+        piece = (_str(text or ""), fragments, None, None, thinking or "", "", 0, "", self._model, created)
+        return Delta(*piece) if scores is None else Delta(*piece, logprobs=scores)
 
     def _finish(self, said: Mapping[str, Any], created: int) -> Delta:
         reason = _finish(said.get("done_reason"), self._calls > 0)

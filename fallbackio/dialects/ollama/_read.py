@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import orjson
 
+from fallbackio.dialects._outgoing import NO_FIELD
 from fallbackio.dialects.ollama._request import LEVELS
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
@@ -153,7 +154,8 @@ def _image(image: Any, where: str) -> Fields:
 
 def _params(said: Fields) -> Fields:
     """The rest of the fields by OpenAI's names."""
-    params = dict(said)
+    # Go passes over fields that it does not know, OpenAI's among them.
+    params = {name: value for name, value in said.items() if name not in NO_FIELD}
     if tools := _typed(params.pop("tools", []), "tools", list):
         params["tools"] = [_tool(tool, f"tools[{position}]") for position, tool in enumerate(tools)]
     _options(params)

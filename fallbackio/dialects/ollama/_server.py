@@ -15,12 +15,15 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects._ndjson import NDJSON
+from fallbackio.dialects._shared import scored
 from fallbackio.dialects.ollama._errors import message_of, status_of
 from fallbackio.dialects.ollama._read import request_of
 from fallbackio.errors import AttemptError
 from fallbackio.model import Delta, FunctionCall, Reply, Request, ToolCall, ToolCallDelta, Usage
 
 __all__ = ["OllamaServer", "OllamaWriter"]
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _FINISHES: Mapping[str, str] = MappingProxyType({"tool_calls": "stop", "function_call": "stop"})
 
@@ -45,7 +48,8 @@ class OllamaServer:
             if message.tool_calls:
                 said["tool_calls"] = [_call(call, at) for at, call in enumerate(message.tool_calls)]
         end = _end(reply) if reply.choices else {"done": False}
-        return orjson.dumps({**_line(reply, request, **said), **end})
+        scores = _scores(reply.choices[0].logprobs) if reply.choices else {}
+        return orjson.dumps({**_line(reply, request, **said), **scores, **end})
 
     def writer(self, reply: Reply, request: Request) -> OllamaWriter:
         """A writer for one streamed answer; `reply` gives model and instant."""
@@ -80,7 +84,7 @@ class OllamaWriter:
         if delta.reasoning:
             wire += self._flush() + self._said(thinking=delta.reasoning)
         if text := delta.text + delta.refusal:
-            wire += self._flush() + self._said(content=text)
+            wire += self._flush() + self._said(_scores(delta.logprobs), content=text)
         for fragment in delta.tool_calls:
             if self._held and fragment.index != self._held[0].index:
                 wire += self._flush()
@@ -113,8 +117,15 @@ class OllamaWriter:
         number, self._calls = self._calls, self._calls + 1
         return self._said(tool_calls=[_call(call, number)])
 
-    def _said(self, **said: Any) -> bytes:
-        return orjson.dumps({**_line(self._reply, self._request, **said), "done": False}) + b"\n"
+    def _said(self, beside: Mapping[str, Any] = _NOTHING, **said: Any) -> bytes:
+        line = {**_line(self._reply, self._request, **said), **beside, "done": False}
+        return orjson.dumps(line) + b"\n"
+
+
+def _scores(logprobs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Log probabilities, which are OpenAI's tokens here and stand beside the message."""
+    tokens = scored(logprobs)
+    return {"logprobs": tokens} if tokens else {}
 
 
 def _line(reply: Reply, request: Request, **said: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ status can be played.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -124,7 +125,9 @@ class OpenAIWriter:
         """A piece of text, reasoning, refusal or tool calls; nothing for a delta without any."""
         choices = delta.to_dict()["choices"]
         said = choices[0]["delta"] if choices else None
-        return self._event(delta.index, said) if said else b""
+        return (
+            self._event(delta.index, said or {}, logprobs=delta.logprobs) if said or delta.logprobs else b""
+        )
 
     def ping(self) -> bytes:
         """A comment, as proxies send them to keep a connection."""
@@ -145,12 +148,18 @@ class OpenAIWriter:
             ends.append(encode(orjson.dumps({**self._chunk, "choices": [], "usage": reply.usage.to_dict()})))
         return b"".join([*ends, encode(b"[DONE]")])
 
-    def _event(self, index: int, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = self._choice(index, delta, finish_reason)
+    def _event(
+        self,
+        index: int,
+        delta: dict[str, Any],
+        finish_reason: str | None = None,
+        logprobs: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        choice = {**self._choice(index, delta, finish_reason), "logprobs": logprobs}
         return encode(orjson.dumps({**self._chunk, "choices": [choice]}))
 
     def _choice(self, index: int, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
-        return {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return {"index": index, "delta": delta, "finish_reason": finish_reason}
 
 
 def _form(error: AttemptError) -> _Form:

@@ -20,6 +20,7 @@ from fallbackio.dialects.openai._values import (
     content_of,
     finish_of,
     function_of,
+    logprobs_in,
     string,
     usage_of,
 )
@@ -113,7 +114,12 @@ class OpenAIReader:
         text = delta.get("content")
         # Nearly every event is a piece of text and nothing else.  The arguments go by position,
         # since eleven keywords would take a fifth longer.
-        if len(delta) == 1 and type(text) is str and not choice.get("finish_reason"):
+        if (
+            len(delta) == 1
+            and type(text) is str
+            and not choice.get("finish_reason")
+            and not choice.get("logprobs")
+        ):
             if text:
                 deltas.append(
                     Delta(text, (), None, None, "", "", index, self._id, self._model, self._created)
@@ -133,10 +139,21 @@ class OpenAIReader:
         refusal = string(delta.get("refusal"))
         parts = delta.get("tool_calls")
         calls = self._calls.setdefault(index, _Calls()).take(parts) if parts else ()
-        if not (text or calls or reasoning or refusal or finish is not None):
+        scores = logprobs_in(choice)
+        if not (text or calls or reasoning or refusal or scores or finish is not None):
             return None
         return Delta(
-            text, calls, finish, None, reasoning, refusal, index, self._id, self._model, self._created
+            text,
+            calls,
+            finish,
+            None,
+            reasoning,
+            refusal,
+            index,
+            self._id,
+            self._model,
+            self._created,
+            logprobs=scores,
         )
 
 

@@ -11,7 +11,7 @@ from fallbackio.dialects.openai._errors import FAILED_FINISHES, in_band
 from fallbackio.errors import BadAnswer
 from fallbackio.model import NO_USAGE, Usage
 
-__all__ = ["arguments_of", "content_of", "finish_of", "function_of", "string", "usage_of"]
+__all__ = ["arguments_of", "content_of", "finish_of", "function_of", "logprobs_in", "string", "usage_of"]
 
 # Words of vendors (Together, Mistral) for reasons that OpenAI has a name for.
 _FINISHES = {"eos": "stop", "model_length": "length"}
@@ -76,6 +76,14 @@ def arguments_of(function: dict[str, Any]) -> str:
         return "" if arguments is None else orjson.dumps(arguments).decode()
     except orjson.JSONEncodeError:  # it reads 1,024 levels and writes 254
         raise BadAnswer("a tool call with arguments that are nested too deep") from None
+
+
+def logprobs_in(choice: dict[str, Any]) -> dict[str, Any] | None:
+    """The `logprobs` of a choice or of a piece of one; lists are what can be put end to end."""
+    given = choice.get("logprobs")
+    if type(given) is not dict:
+        return None
+    return {name: tokens for name, tokens in given.items() if tokens and type(tokens) is list} or None
 
 
 def usage_of(usage: object) -> Usage:

@@ -47,16 +47,15 @@ _REASONING = re.compile(r"(?:ft:)?(?:o\d|gpt-(?:[5-9]|[12]\d)|codex)(?![0-9a-z])
 def say(params: Params, model: str, stream: bool, note: Note) -> Fields:
     """The fields for `params` (none of them `None`), without what has no field."""
     said = {name: value for name, value in params.items() if name not in NO_FIELD}
-    include = [ENCRYPTED] if _may_reason(said, model) else []
+    if _may_reason(said, model):
+        said.setdefault("include", [ENCRYPTED])
     for name, sayer in _SAYERS.items():
         if name in said:
             sayer(said, said.pop(name))
     if "max_output_tokens" in said:
         _raise_limit(said, note)
     if said.pop("logprobs", False):
-        include.append(LOGPROBS)
-    if include:
-        said.setdefault("include", include)
+        _include(said, LOGPROBS)
     said.setdefault("store", False)
     if stream:
         said["stream"] = True
@@ -70,6 +69,14 @@ def _may_reason(params: Params, model: str) -> bool:
     if params.get("reasoning_effort") not in (None, "none") or "reasoning" in params:
         return True
     return _REASONING.match(model) is not None
+
+
+def _include(said: Fields, name: str) -> None:
+    given = said.get("include", ())
+    if not isinstance(given, list | tuple):
+        raise InvalidRequest("include must be a list")
+    if name not in given:
+        said["include"] = [*given, name]
 
 
 def _raise_limit(said: Fields, note: Note) -> None:

@@ -7,11 +7,13 @@ content where the request asks for that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from attrs import define
+from attrs import Factory, define
 
+from fallbackio.dialects._shared import scored
 from fallbackio.dialects._sse import EVENT_STREAM, encode
 from fallbackio.dialects.openai._server import OpenAIServer
 from fallbackio.dialects.openai_responses._params import ENCRYPTED, tool_choice_of, tool_of
@@ -46,7 +48,9 @@ class ResponsesServer:
             if said.reasoning:
                 items.append(_Item("reasoning", f"rs_{reply.id}", said.reasoning))
             if said.content or said.refusal or not said.tool_calls:
-                items.append(_Item("message", f"msg_{reply.id}", said.content or "", said.refusal or ""))
+                item = _Item("message", f"msg_{reply.id}", said.content or "", said.refusal or "")
+                item.scores += scored(choice.logprobs)
+                items.append(item)
             for number, call in enumerate(said.tool_calls):
                 kind = "custom_tool_call" if call.type == "custom" else "function_call"
                 items.append(
@@ -74,6 +78,7 @@ class _Item:
     refusal: str = ""
     call_id: str = ""
     name: str = ""
+    scores: list[Item] = Factory(list)  # log probabilities of the text's tokens
 
     def wire(self, status: str, signed: bool) -> Item:
         """The item as JSON."""
@@ -89,12 +94,12 @@ class _Item:
 
     def parts(self) -> list[Item]:
         """The parts of a message."""
-        parts = [_text_part(self.text)] if self.text else []
+        parts = [_text_part(self.text, self.scores)] if self.text else []
         return [*parts, _refusal_part(self.refusal)] if self.refusal else parts
 
 
-def _text_part(text: str) -> Item:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _text_part(text: str, scores: list[Item]) -> Item:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": scores}
 
 
 def _refusal_part(text: str) -> Item:
@@ -128,7 +133,7 @@ class ResponsesWriter:
         if delta.reasoning:
             wire += self._think(delta.reasoning)
         if delta.text:
-            wire += self._speak("output_text", delta.text)
+            wire += self._speak("output_text", delta.text, scored(delta.logprobs))
         if delta.refusal:
             wire += self._speak("refusal", delta.refusal)
         for fragment in delta.tool_calls:
@@ -177,12 +182,12 @@ class ResponsesWriter:
             "reasoning", "response.reasoning_summary_text.delta", summary_index=0, delta=text
         )
 
-    def _speak(self, part: str, text: str) -> bytes:
+    def _speak(self, part: str, text: str, scores: Sequence[Item] = ()) -> bytes:
         wire = self._begin("message", _Item("message", f"msg_{self._reply.id}"))
         item = self._items["message"]
         if part not in self._parts:
             self._parts.append(part)
-            empty = _text_part("") if part == "output_text" else _refusal_part("")
+            empty = _text_part("", []) if part == "output_text" else _refusal_part("")
             wire += self._of(
                 "message", "response.content_part.added", content_index=len(self._parts) - 1, part=empty
             )
@@ -191,7 +196,8 @@ class ResponsesWriter:
             item.refusal += text
         else:
             item.text += text
-            said["logprobs"] = []
+            item.scores += scores
+            said["logprobs"] = scores
         return wire + self._of("message", f"response.{part}.delta", **said)
 
     def _call(self, fragment: ToolCallDelta) -> bytes:
@@ -225,8 +231,8 @@ class ResponsesWriter:
             said: Item = {"refusal": item.refusal}
             whole = _refusal_part(item.refusal)
         else:
-            said = {"text": item.text, "logprobs": []}
-            whole = _text_part(item.text)
+            said = {"text": item.text, "logprobs": item.scores}
+            whole = _text_part(item.text, item.scores)
         done = self._of("message", f"response.{part}.done", content_index=at, **said)
         return done + self._of("message", "response.content_part.done", content_index=at, part=whole)
 

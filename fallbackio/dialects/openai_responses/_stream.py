@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from fallbackio.dialects._shared import logprobs_of
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.dialects.openai._values import string
 from fallbackio.dialects.openai_responses._answer import created_of, extra_of, finish_of, usage_of
@@ -50,7 +51,7 @@ class ResponsesReader:
         # arguments have been shown.
         self._calls: dict[int, int] = {}
         self._argued: list[bool] = []
-        self._spoke = self._refused = False
+        self._spoke = self._refused = self._scored = False
         # Items as they were finished, for servers that end without repeating them.
         self._items: list[Any] = []
 
@@ -84,7 +85,7 @@ class ResponsesReader:
             text = event.get("delta")
             if type(text) is str and text:
                 self._spoke = True
-                deltas.append(self._delta(text))
+                deltas.append(self._delta(text, logprobs=self._scores(event.get("logprobs"))))
             return
         self._other(kind if type(kind) is str and kind else name, event, deltas)
 
@@ -117,8 +118,16 @@ class ResponsesReader:
         calls: tuple[ToolCallDelta, ...] = (),
         reasoning: str = "",
         refusal: str = "",
+        logprobs: dict[str, Any] | None = None,
     ) -> Delta:
-        return Delta(text, calls, None, None, reasoning, refusal, 0, self._id, self._model, self._created)
+        said = (text, calls, None, None, reasoning, refusal, 0, self._id, self._model, self._created)
+        return Delta(*said) if logprobs is None else Delta(*said, logprobs=logprobs)
+
+    def _scores(self, tokens: object) -> dict[str, Any] | None:
+        if not tokens or type(tokens) is not list:
+            return None
+        self._scored = True
+        return logprobs_of(tokens)
 
     def _introduce(self, response: Event) -> None:
         self._id = self._id or string(response.get("id"))
@@ -181,6 +190,7 @@ class ResponsesReader:
                 model=self._model,
                 created=self._created,
                 extra=extra_of(said, output, self._model),
+                logprobs=None if self._scored else logprobs_of(said.logprobs),
             )
         )
         self.finished = True
