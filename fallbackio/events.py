@@ -2,17 +2,21 @@
 
 A call emits `CallStarted`, for each attempt `AttemptStarted` and `AttemptEnded`, a `FailedOver`
 whenever it moves past an endpoint, `StreamResumed` when a broken stream goes on, and `CallEnded`.  A
-breaker emits `BreakerMoved`.  No event holds a key, a prompt or an answer.
+breaker emits `BreakerMoved`.  No event holds a key, and none holds a prompt or an answer but for sinks
+that ask for them (`wants_content`).
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, Protocol
 
-from attrs import frozen
+import attrs
+from attrs import field, frozen
 
 from fallbackio.errors import AttemptError
-from fallbackio.model import Attempt, Report
+from fallbackio.model import Attempt, Reply, Report, Request
 
 __all__ = [
     "AttemptEnded",
@@ -20,29 +24,58 @@ __all__ = [
     "BreakerMoved",
     "CallEnded",
     "CallStarted",
+    "ChainSink",
     "Event",
     "EventSink",
     "FailedOver",
     "StreamResumed",
+    "without_content",
 ]
+
+_NOTHING: Mapping[str, int | float | str] = MappingProxyType({})
 
 
 @frozen(kw_only=True)
 class CallStarted:
     """A call began.
 
+    Attributes:
+        call: Its number, counted from 1 in each chain.
+        stream: Whether a streamed answer is asked for upstream.
+        operation: What it asks for.
+        endpoint, vendor, model: The chain's first choice.
+        session: The name of its session, if it has one.
+        settings: Parameters that are numbers or one of a few words (`temperature`, `max_tokens`,
+            `seed`, `reasoning_effort`, …) by OpenAI's names; never texts of the user's.
+        request: Prompt and all parameters; only for sinks with `wants_content`, else `None`.
+
     Example:
-        >>> CallStarted(chain="chat", call=7, stream=False)
+        >>> CallStarted(chain="chat", call=7, stream=False, endpoint="openai/gpt-4o")
     """
 
     chain: str
     call: int
     stream: bool
+    operation: Literal["chat", "embeddings"] = "chat"
+    endpoint: str = ""
+    vendor: str = ""
+    model: str = ""
+    session: str = ""
+    settings: Mapping[str, int | float | str] = _NOTHING
+    request: Request | None = field(default=None, repr=False)
 
 
 @frozen(kw_only=True)
 class AttemptStarted:
     """A request is about to be sent to an endpoint.
+
+    Attributes:
+        forced: It is sent although the endpoint's breaker is open, because nothing else was left.
+        number: Its place in the ledger, from 1; what was skipped has a place too.
+        vendor, model: Whose, and which model is asked.
+        host, port: Where it is sent; empty and 0 for a function of the user's.
+        breaker: State of the endpoint's breaker: `"closed"`, `"half_open"` (this is the probe) or
+            `"open"`.
 
     Example:
         >>> AttemptStarted(chain="chat", call=7, endpoint="openai/gpt-4o", forced=False)
@@ -52,11 +85,21 @@ class AttemptStarted:
     call: int
     endpoint: str
     forced: bool
+    number: int = 1
+    vendor: str = ""
+    model: str = ""
+    host: str = ""
+    port: int = 0
+    breaker: str = "closed"
 
 
 @frozen(kw_only=True)
 class AttemptEnded:
     """An attempt has its outcome; also emitted for one that was skipped.
+
+    Attributes:
+        attempt: Its entry in the ledger.
+        number: Its place there, from 1.
 
     Example:
         >>> event.attempt.outcome, event.attempt.duration_s
@@ -66,6 +109,7 @@ class AttemptEnded:
     chain: str
     call: int
     attempt: Attempt
+    number: int = 1
 
 
 @frozen(kw_only=True)
@@ -141,6 +185,9 @@ class CallEnded:
         outcome: `"answered"`, `"failed"`, or `"cancelled"` (by the caller, who may also just have
             left a stream early).
         error: What was raised, if it failed.
+        id, model: What the provider called the answer and the model; empty where there is none.
+        finish_reasons: One for each choice of the answer.
+        reply: The answer; only for sinks with `wants_content`, else `None`.
 
     Example:
         >>> event.outcome, event.report.duration_s
@@ -152,18 +199,58 @@ class CallEnded:
     report: Report
     outcome: str
     error: Exception | None = None
+    id: str = ""
+    model: str = ""
+    finish_reasons: tuple[str, ...] = ()
+    reply: Reply | None = field(default=None, repr=False)
 
 
 Event = CallStarted | AttemptStarted | AttemptEnded | FailedOver | StreamResumed | BreakerMoved | CallEnded
 
 
 class EventSink(Protocol):
-    """Told of every event, synchronously and in order; must not block.
+    """Is told of every event, in order; a plain function of one argument will do.
 
-    What it raises is logged once and changes nothing.
+    It runs in a thread of its own, so that it may block without delaying a call, in the context of the
+    call (its context variables).  If it is more than 10,000 events behind, newer ones are dropped and
+    counted.  `aclose` of the chain waits for it, a second at most.  What it raises is logged once and
+    changes nothing.
+
+    Two attributes change that, where it has them:
+
+    - `inline = True`: it is quick and never waits.  It is called at once, in the caller's task.
+    - `wants_content = True`: it is also given prompts and answers.
 
     Example:
         >>> chain = fallbackio.Chain(["openai/gpt-4o"], sinks=[print])
     """
 
     def __call__(self, event: Event, /) -> None: ...
+
+
+class ChainSink(Protocol):
+    """Makes a sink for each chain it is given to; calls are numbered anew in each.
+
+    Example:
+        >>> metrics = PrometheusSink()
+        >>> chat = fallbackio.Chain(["openai/gpt-4o"], sinks=[metrics], name="chat")
+        >>> cheap = fallbackio.Chain(["openai/gpt-4o-mini"], sinks=[metrics], name="cheap")
+    """
+
+    def for_chain(self, chain: str, /) -> EventSink:
+        """The sink for the chain of this name; asked once, when the chain is built."""
+        ...
+
+
+def without_content(event: Event) -> Event:
+    """The event without prompt and answer, for whoever has not asked for them.
+
+    Example:
+        >>> without_content(started).request is None
+        True
+    """
+    if isinstance(event, CallStarted) and event.request is not None:
+        return attrs.evolve(event, request=None)
+    if isinstance(event, CallEnded) and event.reply is not None:
+        return attrs.evolve(event, reply=None)
+    return event

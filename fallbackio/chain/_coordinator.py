@@ -261,6 +261,8 @@ class Coordinator:
     async def aclose(self) -> None:
         """Close the connections; calls still under way fail.  A second time does nothing.
 
+        Waits for sinks that are behind, a second at most.
+
         Example:
             >>> chain = fallbackio.Chain(["openai/gpt-4o"])
             >>> ...
@@ -274,7 +276,10 @@ class Coordinator:
             try:
                 await self._background.aclose()
             finally:
-                await self._end()
+                try:
+                    await self._end()
+                finally:
+                    await self._tell.aclose()
 
     async def drain(self, timeout: float | None = None) -> int:
         """Take no more calls, wait for those under way, and close; gives how many were cut off.

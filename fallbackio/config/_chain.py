@@ -27,8 +27,8 @@ from fallbackio.config._making import Making
 from fallbackio.config._pools import arranged, resolve_steps
 from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ConfigError
-from fallbackio.events import EventSink
-from fallbackio.observe import Fanout, log_event
+from fallbackio.events import ChainSink, EventSink
+from fallbackio.observe import Fanout
 from fallbackio.transport import Session
 
 __all__ = ["Chain"]
@@ -84,7 +84,7 @@ class Chain(Coordinator):
             has rotted is found before it is needed.
         upstream: `"stream"` makes `complete` ask for a stream upstream also without a
             `ttft_timeout`.
-        sinks: Told of every event; see `fallbackio.events`.
+        sinks: Told of every event, each in a thread of its own; see `fallbackio.events.EventSink`.
         max_answer_bytes: A longer answer is a `BadAnswer`.
         name: What log and events call the chain.
         seed: Of the jitter, for repeatable tests.
@@ -122,7 +122,7 @@ class Chain(Coordinator):
         require: Iterable[str] = (),
         warm: float = 0.0,
         upstream: Literal["plain", "stream"] = "plain",
-        sinks: Iterable[EventSink] = (),
+        sinks: Iterable[EventSink | ChainSink] = (),
         max_answer_bytes: int = 32 * 2**20,
         name: str = "chain",
         seed: int | None = None,
@@ -150,7 +150,7 @@ class Chain(Coordinator):
         )
         needs = needs_of(require)
         chance = clock.chance(seed)
-        tell = Fanout(sinks, always=[log_event])
+        tell = Fanout(sinks, chain=name)
         session = Session(connect_timeout=connect_timeout, max_answer_bytes=max_answer_bytes)
         making = Making(session, breaker or BreakerPolicy(), chance, tell)
         setup = Setup(

@@ -2,49 +2,150 @@
 
 Records carry their facts in `extra` under names beginning with `fallbackio_`, for structured logs.
 The provider's own words are not logged: they may quote a prompt.
+
+Lines are written where things happen, in the caller's task, so that filters find its context (request
+ids, trace ids); what a handler takes is between the application and its `logging`, and a storm cannot
+make it more than a few lines: of a kind that keeps coming one line is written every ten seconds, and it
+says how many were held back.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable, Mapping
+from typing import Any
 
+from attrs import define, frozen
+
+from fallbackio import clock
 from fallbackio.errors import AttemptError, Refused
 from fallbackio.events import AttemptEnded, BreakerMoved, Event, FailedOver
+from fallbackio.observe._throttle import Throttle
 
-__all__ = ["log_event"]
+__all__ = ["Log", "log_event"]
 
 logger = logging.getLogger("fallbackio")
 
+# Ten of a kind are an incident that somebody reads line by line; the eleventh is a storm.
+BURST = 10
+EVERY_S = 10.0
+
+
+@frozen
+class Line:
+    """What is to be logged; `kind` is the same for those that a storm brings many of."""
+
+    kind: Hashable
+    level: int
+    text: str
+    args: tuple[object, ...]
+    extra: Mapping[str, object]
+
+    def write(self, held_back: int = 0) -> None:
+        if not held_back:
+            logger.log(self.level, self.text, *self.args, extra=self.extra)
+            return
+        text = f"{self.text}; %d more like this were held back"
+        extra = {**self.extra, "fallbackio_held_back": held_back}
+        logger.log(self.level, text, *self.args, held_back, extra=extra)
+
+
+@define
+class _Held:
+    """Lines of one kind that were held back: the latest, how many, and when it is written."""
+
+    line: Line
+    count: int
+    timer: clock.Timer
+
+
+class Log:
+    """The sink that writes the log of one chain; `flush` writes what is held back."""
+
+    inline = True
+
+    def __init__(self) -> None:
+        self._throttle = Throttle(BURST, EVERY_S)
+        self._held: dict[Hashable, _Held] = {}
+
+    def __call__(self, event: Event, /) -> None:
+        line = _line(event)
+        if line is None:
+            return
+        held = self._held.get(line.kind)
+        if held is not None:
+            held.line, held.count = line, held.count + 1
+        elif self._admits(line.kind):
+            line.write()
+        else:
+            # When the storm passes the last of them is not lost: it is written with their number.
+            timer = clock.call_at(
+                clock.now() + self._throttle.wait_s(line.kind), lambda: self._release(line.kind)
+            )
+            self._held[line.kind] = _Held(line, 1, timer)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        for kind in list(self._held):
+            self._release(kind)
+
+    def _admits(self, kind: Hashable) -> bool:
+        try:
+            now = clock.now()
+        except RuntimeError:  # outside a loop, where a breaker is moved by hand
+            return True
+        return self._throttle.admits(kind, now)
+
+    def _release(self, kind: Hashable) -> None:
+        held = self._held.pop(kind, None)
+        if held is not None:
+            held.timer.cancel()
+            self._admits(kind)
+            held.line.write(held.count - 1)
+
 
 def log_event(event: Event) -> None:
-    """Log what an operator wants to know; other events pass."""
+    """Log what an operator wants to know, at once; other events pass."""
+    line = _line(event)
+    if line is not None:
+        line.write()
+
+
+def _line(event: Event) -> Line | None:
     match event:
         case FailedOver(chain=chain, origin=origin, target=target, error=error):
-            logger.warning(
+            return Line(
+                (origin, target, type(error)),
+                logging.WARNING,
                 "%s: failing over from %s to %s (%s)",
-                chain,
-                origin,
-                target,
-                _facts(error),
-                extra=_extra(error, chain=chain, origin=origin, target=target),
+                (chain, origin, target, _facts(error)),
+                _extra(error, chain=chain, origin=origin, target=target),
             )
         case BreakerMoved(endpoint=endpoint, new="open", reason=reason, open_s=open_s):
-            logger.warning(
+            return Line(
+                (endpoint, "open"),
+                logging.WARNING,
                 "%s: circuit open for %.1f s (%s)",
-                endpoint,
-                open_s,
-                reason,
-                extra={"fallbackio_endpoint": endpoint, "fallbackio_open_s": open_s},
+                (endpoint, open_s, reason),
+                {"fallbackio_endpoint": endpoint, "fallbackio_open_s": open_s},
             )
         case BreakerMoved(endpoint=endpoint, old=old, new=new):
-            logger.info("%s: circuit %s, was %s", endpoint, new, old, extra={"fallbackio_endpoint": endpoint})
-        case AttemptEnded(attempt=attempt) if attempt.error is not None and attempt.error.needs_operator:
-            logger.error(
-                "%s: %s; this needs somebody to act",
-                attempt.endpoint,
-                _facts(attempt.error),
-                extra=_extra(attempt.error, endpoint=attempt.endpoint),
+            return Line(
+                (endpoint, new),
+                logging.INFO,
+                "%s: circuit %s, was %s",
+                (endpoint, new, old),
+                {"fallbackio_endpoint": endpoint},
             )
+        case AttemptEnded(attempt=attempt) if attempt.error is not None and attempt.error.needs_operator:
+            return Line(
+                (attempt.endpoint, type(attempt.error)),
+                logging.ERROR,
+                "%s: %s; this needs somebody to act",
+                (attempt.endpoint, _facts(attempt.error)),
+                _extra(attempt.error, endpoint=attempt.endpoint),
+            )
+    return None
 
 
 def _facts(error: AttemptError) -> str:
@@ -58,7 +159,7 @@ def _facts(error: AttemptError) -> str:
     return ", ".join(facts)
 
 
-def _extra(error: AttemptError, **facts: object) -> dict[str, object]:
+def _extra(error: AttemptError, **facts: Any) -> dict[str, object]:
     facts |= {
         "error": type(error).__name__,
         "status": error.status,

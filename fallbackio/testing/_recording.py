@@ -12,7 +12,7 @@ E = TypeVar("E")
 
 
 class RecordingSink:
-    """An `EventSink` that keeps every event, in order, in `events`.
+    """An `EventSink` that keeps every event, in order, in `events`, the moment it happens.
 
     Example:
         >>> sink = RecordingSink()
@@ -20,6 +20,8 @@ class RecordingSink:
         >>> ...
         >>> assert [e.attempt.outcome for e in sink.of(AttemptEnded)] == ["failed", "won"]
     """
+
+    inline = True
 
     def __init__(self) -> None:
         self.events: list[Event] = []

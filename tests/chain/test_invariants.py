@@ -73,6 +73,8 @@ def chaos(lots: random.Random, *, healthy: bool) -> Any:
 class Watch:
     """Checks each event as it comes: at most one winner per call, none after its end."""
 
+    inline = True
+
     def __init__(self) -> None:
         self.open: set[int] = set()
         self.winners: dict[int, int] = {}

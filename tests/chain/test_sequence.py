@@ -469,6 +469,7 @@ async def test_a_sink_that_raises_changes_nothing(caplog: pytest.LogCaptureFixtu
 
     assert (await chain.complete("hi")).text == "fine"
     assert (await chain.complete("hi")).text == "fine"
+    await chain.aclose()
     assert len([record for record in caplog.records if record.exc_info]) == 1
 
 

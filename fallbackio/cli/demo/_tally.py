@@ -134,6 +134,8 @@ class Circuit:
 class Watch:
     """A sink that follows the circuits."""
 
+    inline = True
+
     def __init__(self, names: Iterable[str]) -> None:
         self.circuits: Mapping[str, Circuit] = {name: Circuit() for name in names}
 
