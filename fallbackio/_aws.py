@@ -61,6 +61,12 @@ class Keys:
     def __init__(self, frozen: Any) -> None:
         self.frozen = frozen
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Keys) and bool(other.frozen == self.frozen)
+
+    def __hash__(self) -> int:
+        return hash(self.frozen)
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no error may quote; AWS quotes the session token when a signature does not match."""
@@ -77,13 +83,15 @@ class Wallet:
     def __init__(self) -> None:
         require()
         self._credentials: Any = None
+        self._latest: Keys | None = None  # what they gave last
 
     def ready(self) -> Keys | None:
         """Credentials that are at hand and last a while yet; `None` when they must be loaded."""
         held = self._credentials
         if held is None or (hasattr(held, "refresh_needed") and held.refresh_needed()):
             return None
-        return Keys(held.get_frozen_credentials())
+        self._latest = Keys(held.get_frozen_credentials())
+        return self._latest
 
     def load(self) -> Keys | None:
         """Find or refresh them; `None` if there are none.
@@ -96,13 +104,21 @@ class Wallet:
         # A local, because the loop's thread may `forget` meanwhile.
         held = self._credentials
         if held is None:
-            held = self._credentials = botocore.session.Session().get_credentials()
-        return None if held is None else Keys(held.get_frozen_credentials())
+            held = botocore.session.Session().get_credentials()
+        if held is None:
+            return None
+        keys = Keys(held.get_frozen_credentials())
+        self._credentials, self._latest = held, keys
+        return keys
 
-    def forget(self) -> bool:
-        """Look for them anew at the next `load`; false where that could only find the same."""
-        held = self._credentials
-        if held is None or getattr(held, "method", "") in _FIXED:
+    def forget(self, refused: object) -> bool:
+        """Look for others at the next `load`, unless there are others than the refused ones by now.
+
+        False where looking could only find the same.
+        """
+        if self._credentials is None or self._latest != refused:
+            return True
+        if getattr(self._credentials, "method", "") in _FIXED:
             return False
         self._credentials = None
         return True

@@ -7,11 +7,11 @@ the region is read from the host, so requests to any other host cannot be signed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from fallbackio import _aws
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AuthFailed, ConfigError
+from fallbackio.transport._apart import Apart
+from fallbackio.transport._bearer import Vouched
 from fallbackio.transport._flight import Flight
 
 __all__ = ["AwsAccount"]
@@ -42,26 +42,25 @@ class AwsAccount:
         self._headers = {"content-type": "application/json", **own}
         self._keys: _aws.Keys | None = None
         self._loaded = Flight(self._wallet.ready, self._load)
+        self._find = Apart(self._wallet.load)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no error may quote."""
         return self._keys.secrets if self._keys is not None else ()
 
-    async def headers(self, url: str, body: bytes) -> Mapping[str, str]:
+    async def vouch(self, url: str, body: bytes) -> Vouched:
         """The signature's headers; raises `AuthFailed`."""
         keys = self._keys = self._wallet.ready() or await self._loaded()
-        return _aws.signed(url, body, self._headers, self._region, keys)
+        return Vouched(_aws.signed(url, body, self._headers, self._region, keys), keys)
 
-    def renew(self) -> bool:
+    def renew(self, refused: object) -> bool:
         """Look for other credentials, unless they came from the environment, which stays as it is."""
-        return self._wallet.forget()
+        return self._wallet.forget(refused)
 
     async def _load(self) -> _aws.Keys:
-        from anyio import to_thread  # half a dozen modules that few chains need
-
         try:
-            keys = await to_thread.run_sync(self._wallet.load, abandon_on_cancel=True)
+            keys = await self._find()
         except Exception as error:  # botocore lets out what files, processes and STS raise
             raise AuthFailed(
                 f"AWS gave no credentials ({type(error).__name__}): run `aws sso login` again, or check "

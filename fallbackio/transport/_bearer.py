@@ -1,7 +1,8 @@
 """Bearer tokens that expire: kept for a while, asked for by one, renewed when refused.
 
-What a source gives is kept as the headers it makes.  The odd rule: a refused token is asked for anew
-once per request, because its own clock may be wrong and its revocation is never announced.
+What a source gives is kept as the headers it makes.  Two rules bite in practice: a refused token is asked
+for anew once per request, because its own clock may be wrong and its revocation is never announced; and
+a refusal that comes late, of a token that has been replaced, costs the new one nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from attrs import field, frozen
 from fallbackio import clock
 from fallbackio.endpoint import TokenSource
 from fallbackio.errors import AttemptError, AuthFailed
+from fallbackio.transport._apart import Apart
 from fallbackio.transport._flight import Flight
 from fallbackio.transport._guard import guarded
 
-__all__ = ["Bearer", "Grant", "Issuer", "Token"]
+__all__ = ["Bearer", "Grant", "Issuer", "Token", "Vouched"]
 
 # The libraries' own token sources keep what they have got and renew it in time; asking them is
 # cheap, but not free.
@@ -35,6 +37,19 @@ class Grant:
     headers: Mapping[str, str] = field(repr=False)
     secret: str = field(repr=False)
     ttl_s: float
+
+
+@frozen
+class Vouched:
+    """What makes one request ours.
+
+    Attributes:
+        headers: The headers to add.
+        by: What they stand on, for `renew` if they are refused.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    by: object = field(repr=False)
 
 
 class Issuer(Protocol):
@@ -60,14 +75,20 @@ class Bearer:
         """The tokens that no error may quote."""
         return self._secrets
 
-    async def headers(self, url: str, body: bytes) -> Mapping[str, str]:
-        """The headers to add; raises `AuthFailed`."""
-        return (self._fresh() or await self._asked()).headers
+    async def vouch(self, url: str, body: bytes) -> Vouched:
+        """What to add to a request; raises `AuthFailed`."""
+        grant = self._fresh() or await self._asked()
+        return Vouched(grant.headers, grant)
 
-    def renew(self) -> bool:
-        """The grant was refused: the next request asks for another."""
-        self._grant = None
+    def renew(self, refused: object) -> bool:
+        """Forget the grant that was refused, unless it has been replaced already; always true."""
+        if refused is self._grant:
+            self._forget()
         return True
+
+    def _forget(self) -> None:
+        """The next request asks for another."""
+        self._grant = None
 
     def _fresh(self) -> Grant | None:
         return self._grant if clock.now() < self._until else None
@@ -86,6 +107,7 @@ class Token(Bearer):
     def __init__(self, source: TokenSource) -> None:
         super().__init__(self._issue)
         self._source = source
+        self._apart = Apart(source)
 
     async def _issue(self) -> Grant:
         try:
@@ -101,9 +123,7 @@ class Token(Bearer):
         return Grant({"Authorization": f"Bearer {text}"}, text, TOKEN_TTL_S)
 
     async def _called(self) -> object:
-        from anyio import to_thread  # half a dozen modules that few chains need
-
         if inspect.iscoroutinefunction(self._source):
             return await self._source()
-        token: object = await to_thread.run_sync(self._source, abandon_on_cancel=True)
+        token: object = await self._apart()
         return await token if inspect.isawaitable(token) else token

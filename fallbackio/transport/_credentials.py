@@ -13,10 +13,10 @@ from fallbackio.dialects import CredentialKind
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import ConfigError
 from fallbackio.transport._aws_account import AwsAccount
-from fallbackio.transport._bearer import Token
+from fallbackio.transport._bearer import Token, Vouched
 from fallbackio.transport._google_account import GoogleAccount
 
-__all__ = ["Credentials", "Token", "credentials_for"]
+__all__ = ["Credentials", "Token", "Vouched", "credentials_for"]
 
 
 class Credentials(Protocol):
@@ -27,12 +27,12 @@ class Credentials(Protocol):
         """What no error may quote."""
         ...
 
-    async def headers(self, url: str, body: bytes) -> Mapping[str, str]:
-        """The headers to add; raises `AuthFailed`."""
+    async def vouch(self, url: str, body: bytes) -> Vouched:
+        """What to add to a request; raises `AuthFailed`."""
         ...
 
-    def renew(self) -> bool:
-        """They were refused: whether others can be had, for one more try."""
+    def renew(self, refused: object) -> bool:
+        """What a request stood on (`Vouched.by`) was refused: whether others can be had, for one more try."""
         ...
 
 

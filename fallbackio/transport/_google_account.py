@@ -11,6 +11,7 @@ from typing import Any
 
 from fallbackio import clock
 from fallbackio.errors import AuthFailed, ConfigError
+from fallbackio.transport._apart import Apart
 from fallbackio.transport._bearer import Bearer, Grant
 
 __all__ = ["GoogleAccount"]
@@ -44,18 +45,18 @@ class GoogleAccount(Bearer):
             ) from None
         super().__init__(self._issue)
         self._account: Any = None
+        self._refresh = Apart(self._refreshed)
 
-    def renew(self) -> bool:
-        """Look for the account anew: its login may have been renewed on disk."""
+    def _forget(self) -> None:
+        """Look for the account anew as well: its login may have been renewed on disk."""
         self._account = None
-        return super().renew()
+        super()._forget()
 
     async def _issue(self) -> Grant:
-        from anyio import to_thread  # half a dozen modules that few chains need
         from google.auth.exceptions import DefaultCredentialsError
 
         try:
-            account = await to_thread.run_sync(self._refreshed, abandon_on_cancel=True)
+            account = await self._refresh()
         except DefaultCredentialsError as error:
             raise AuthFailed(_NONE) from error
         except Exception as error:  # google-auth lets out what requests, the OS or a subprocess raise

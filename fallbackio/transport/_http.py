@@ -26,7 +26,7 @@ from fallbackio.dialects import Dialect, Limit, StreamReader, deltas_of, limits_
 from fallbackio.endpoint import Endpoint, Note, Upstream, unnoted
 from fallbackio.errors import AttemptError, BadAnswer, ConfigError, ConnectionFailed, InvalidRequest
 from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
-from fallbackio.transport._credentials import Credentials
+from fallbackio.transport._credentials import Credentials, Vouched
 from fallbackio.transport._failures import FOREIGN, from_aiohttp
 from fallbackio.transport._redact import redact, secrets_of
 from fallbackio.transport._scores import Scores
@@ -204,10 +204,10 @@ class HttpProvider:
 
     async def _accepted(self, said: _Said, read: Callable[[aiohttp.ClientResponse], Awaitable[T]]) -> T:
         """What `read` makes of the response; the socket closes if it fails or is cancelled."""
-        response = await self._post(said)
-        if response.status in (401, 403) and self._credentials is not None and self._credentials.renew():
+        response, vouched = await self._post(said)
+        if response.status in (401, 403) and vouched is not None and self._renew(vouched):
             response.close()
-            response = await self._post(said)
+            response, _ = await self._post(said)
         try:
             if response.status != 200:
                 raise await self._refusal(response)
@@ -218,11 +218,16 @@ class HttpProvider:
                 self.told(error, response, said.asked)
             raise
 
-    async def _post(self, said: _Said) -> aiohttp.ClientResponse:
-        headers = self._headers
-        if self._credentials is not None:
-            headers = {**headers, **await self._credentials.headers(str(said.url), said.body)}
+    def _renew(self, refused: Vouched) -> bool:
+        return self._credentials is not None and self._credentials.renew(refused.by)
+
+    async def _post(self, said: _Said) -> tuple[aiohttp.ClientResponse, Vouched | None]:
+        """The response, and who vouched for the request."""
         http = self._session.http  # its ConfigError is not the endpoint's failure
+        headers, vouched = self._headers, None
+        if self._credentials is not None:
+            vouched = await self._credentials.vouch(str(said.url), said.body)
+            headers = {**headers, **vouched.headers}
         try:
             response = await http.post(
                 said.url, data=_payload(said.body), headers=headers, allow_redirects=False
@@ -234,7 +239,7 @@ class HttpProvider:
             requests, tokens = limits_of(response.headers)
             if requests is not None or tokens is not None:
                 self._learn(clock.now(), requests, tokens)
-        return response
+        return response, vouched
 
     def _tell_dropped(self, names: Iterable[str], note: Note) -> None:
         for name in names:

@@ -31,6 +31,7 @@ from fallbackio.errors import (
 from fallbackio.model import Delta, Request
 from fallbackio.simulator import Behaviour, InBandError, Malformed, Simulator, Status
 from fallbackio.transport import HttpProvider, Session
+from fallbackio.transport._bearer import Vouched
 
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3"
@@ -205,10 +206,11 @@ class _Signing:
 
         self._keys = _aws.Keys(ReadOnlyCredentials("AKIDEXAMPLE", "secret", "token"))
 
-    async def headers(self, url: str, body: bytes) -> dict[str, str]:
-        return _aws.signed(url, body, {"content-type": "application/json"}, "us-east-1", self._keys)
+    async def vouch(self, url: str, body: bytes) -> Vouched:
+        ours = {"content-type": "application/json"}
+        return Vouched(_aws.signed(url, body, ours, "us-east-1", self._keys), self._keys)
 
-    def renew(self) -> bool:
+    def renew(self, refused: object) -> bool:
         return False
 
 

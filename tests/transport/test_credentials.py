@@ -6,6 +6,7 @@ import asyncio
 import builtins
 import hashlib
 import hmac
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +31,7 @@ from fallbackio.errors import AuthFailed, ConfigError
 from fallbackio.testing import virtual_time
 from fallbackio.transport import HttpProvider, credentials_for
 from fallbackio.transport._aws_account import AwsAccount
-from fallbackio.transport._bearer import TOKEN_TTL_S, Bearer, Token
+from fallbackio.transport._bearer import TOKEN_TTL_S, Bearer, Token, Vouched
 from fallbackio.transport._google_account import MARGIN_S, UNDATED_S, GoogleAccount
 
 AWS = "https://bedrock-runtime.us-east-1.amazonaws.com"
@@ -38,8 +39,12 @@ URL = f"{AWS}/model/us.amazon.nova-lite-v1%3A0/converse"
 
 
 async def ask(credentials: Any) -> Mapping[str, str]:
-    headers: Mapping[str, str] = await credentials.headers(URL, b"{}")
-    return headers
+    return (await vouched(credentials)).headers
+
+
+async def vouched(credentials: Any) -> Vouched:
+    given: Vouched = await credentials.vouch(URL, b"{}")
+    return given
 
 
 class Source:
@@ -218,9 +223,9 @@ async def test_secrets() -> None:
     token = Token(Source().bound)
     seen = [token.secrets]
     for _ in range(3):
-        await ask(token)
+        given = await vouched(token)
         seen.append(token.secrets)
-        token.renew()
+        token.renew(given.by)
 
     async def short() -> str:
         return "x"
@@ -229,6 +234,57 @@ async def test_secrets() -> None:
     await ask(stand_in)
     assert [(), ("token-1",), ("token-2", "token-1"), ("token-3", "token-2")] == seen
     assert () == stand_in.secrets
+
+
+@virtual_time
+async def test_refusals_that_come_late_cost_the_new_token_nothing() -> None:
+    """Twenty calls under way with a token that ends are refused one after another and ask for one other."""
+    source = Source(wait_s=0.3)
+    token = Token(source.bound)
+    used: list[str] = []
+
+    async def call(answered_after_s: float) -> None:
+        first = await vouched(token)
+        await anyio.sleep(answered_after_s)
+        assert token.renew(first.by)
+        used.append((await ask(token))["Authorization"])
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(20):
+            tasks.start_soon(call, 1 + number)
+
+    assert ["Bearer token-2"] * 20 == used
+    assert 2 == source.asked
+
+
+def test_a_source_that_hangs_holds_one_thread() -> None:
+    """Calls that give up on a plain function that hangs start no other thread; its late answer counts."""
+    release = threading.Event()
+    started: list[str] = []
+
+    def source() -> str:
+        started.append(threading.current_thread().name)
+        release.wait(30)
+        return "late"
+
+    async def run() -> str:
+        token = Token(source)
+        for _ in range(5):
+            with anyio.move_on_after(0.01):
+                await ask(token)
+        said: list[str] = []
+
+        async def one() -> None:
+            said.append((await ask(token))["Authorization"])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one)
+            await anyio.wait_all_tasks_blocked()
+            release.set()
+        return said[0]
+
+    assert "Bearer late" == asyncio.run(run())
+    assert 1 == len(started)
 
 
 def asking(server: Server, of: Any, token: TokenSource) -> HttpProvider:
@@ -353,11 +409,14 @@ def test_googles_account_is_looked_for_anew(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def run() -> list[str]:
         account = GoogleAccount()
-        said = [(await ask(account))["Authorization"]]
-        assert account.renew()
-        return [*said, (await ask(account))["Authorization"]]
+        first = await vouched(account)
+        said = [first.headers["Authorization"]]
+        for _ in range(3):  # refusals that come late, of the first token
+            assert account.renew(first.by)
+            said.append((await ask(account))["Authorization"])
+        return said
 
-    assert ["Bearer ya29-1", "Bearer ya29-2"] == asyncio.run(run())
+    assert ["Bearer ya29-1", *["Bearer ya29-2"] * 3] == asyncio.run(run())
     assert 2 == len(scopes)
 
 
@@ -478,7 +537,7 @@ def test_signatures_are_right(aws: Callable[[str], None], path: str) -> None:
     signer = account(headers={"X-Team": "red"})
 
     async def run() -> Mapping[str, str]:
-        return await signer.headers(url, body)
+        return (await signer.vouch(url, body)).headers
 
     said = asyncio.run(run())
 
@@ -551,13 +610,17 @@ def test_renewed_credentials(aws: Callable[[str], None]) -> None:
 
     async def run() -> list[str]:
         signer = account()
-        said = [credential(await ask(signer))]
+        old = await vouched(signer)
+        said = [credential(old.headers)]
         aws(profile("NEW"))
         said.append(credential(await ask(signer)))
-        assert signer.renew()
+        assert signer.renew(old.by)
+        said.append(credential(await ask(signer)))
+        aws(profile("NEWEST"))
+        assert signer.renew(old.by), "there are others by now"
         return [*said, credential(await ask(signer))]
 
-    assert ["OLD", "OLD", "NEW"] == asyncio.run(run())
+    assert ["OLD", "OLD", "NEW", "NEW"] == asyncio.run(run())
 
 
 def test_credentials_of_the_environment(aws: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -567,9 +630,9 @@ def test_credentials_of_the_environment(aws: Callable[[str], None], monkeypatch:
 
     async def run() -> tuple[str, bool]:
         signer = account()
-        said = await ask(signer)
-        assert "X-Amz-Security-Token" not in said
-        return credential(said), signer.renew()
+        said = await vouched(signer)
+        assert "X-Amz-Security-Token" not in said.headers
+        return credential(said.headers), signer.renew(said.by)
 
     assert ("ENV", False) == asyncio.run(run())
 
