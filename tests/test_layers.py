@@ -29,6 +29,7 @@ RANKS = {
     "chain": 4,
     "transport": 4,
     "config": 5,
+    "web": 5,
     "simulator": 6,
     "testing": 6,
     "cli": 7,

@@ -39,7 +39,7 @@ from fallbackio.testing import run, virtual_time
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 # What needs something that no test has; each says so in its page.
-NOT_RUN = 1
+NOT_RUN = 0
 
 _OWN_LOOP = {"VirtualTimeLoop", "run", "virtual_time"}
 COMMANDS: Mapping[str, Any] = getattr(typer.main.get_command(app), "commands", {})
@@ -123,7 +123,7 @@ def brings_its_own_loop(block: Block) -> bool:
 
 
 def run_as_module(block: Block) -> None:
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"__name__": "page"}
     exec(compile(block.tree(), place(block), "exec"), names)  # noqa: S102 - our own pages
     for name, thing in list(names.items()):
         if name.startswith("test_"):
@@ -135,7 +135,7 @@ async def run_in_loop(block: Block, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(asyncio, "run", mains.append)  # a loop runs already
     async with simulated_vendors(patch):
         chain = fallbackio.Chain(["openai/gpt-4o", "anthropic/claude-sonnet-4-5"])
-        names: dict[str, Any] = {"fallbackio": fallbackio, "chain": chain}
+        names: dict[str, Any] = {"__name__": "page", "fallbackio": fallbackio, "chain": chain}
 
         code = compile(block.tree(), place(block), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         assert isinstance(code, types.CodeType)
