@@ -256,6 +256,7 @@ class Price:
         input: Tokens of the prompt.
         output: Tokens of the answer, reasoning included.
         cached_input: Tokens of the prompt that the provider had cached; `None` if they cost the same.
+        cache_write: Tokens of the prompt that it puts into its cache; `None` if they cost the same.
 
     Example:
         >>> Endpoint("openai/gpt-4o", price=Price(2.5, 10, 1.25))
@@ -264,6 +265,7 @@ class Price:
     input: float = field(validator=_not_negative)
     output: float = field(validator=_not_negative)
     cached_input: float | None = field(default=None, validator=_not_negative)
+    cache_write: float | None = field(default=None, validator=_not_negative)
 
     @property
     def blended(self) -> float:
@@ -274,13 +276,14 @@ class Price:
 def _as_price(given: object) -> Price | None:
     if given is None or isinstance(given, Price):
         return given
-    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+    if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4:
         raise ConfigError(f"price must be a Price or (input, output) in dollars per million, not {given!r}")
     return Price(*given)
 
 
 def _as_capabilities(given: object) -> object:
-    return frozenset(given) if isinstance(given, set | list | tuple) else given
+    named = isinstance(given, set | list | tuple) and all(isinstance(one, str) for one in given)
+    return frozenset(given) if named else given  # type: ignore[call-overload]
 
 
 _capabilities = check(
@@ -321,11 +324,13 @@ class Endpoint:
             is learnt besides.  An endpoint without room is skipped, not asked.
         max_in_flight: Requests under way there at once.
         price: US dollars per million tokens, a `Price` or a pair `(input, output)`; by default what the
-            extra `prices` knows of the model at its vendor.
+            extra `prices` knows of the model at its vendor, long prompts and caches included.
         capabilities: What it can do of `"tools"`, `"vision"` and `"json_schema"`, for `require=`;
             `None` if that is not known.
         limit_group: Endpoints of one group share `rpm`, `tpm` and what is learnt; by default those
             with one key and one model do.
+        base_model: The model's own name where `model` is only what a deployment is called, as on Azure: for
+            what is known of its price and window.
         embedding_model: The embedding model's own name where `model` is only a deployment's; endpoints
             of one chain must agree on it for `chain.embed`.
 
@@ -354,6 +359,7 @@ class Endpoint:
     adapt: Callable[[Request], Request] | None = field(
         default=None, kw_only=True, repr=False, validator=_function
     )
+    base_model: str = field(default="", kw_only=True, validator=_label)
     embedding_model: str = field(default="", kw_only=True, validator=_label)
     weight: float = field(default=1.0, kw_only=True, validator=_over_zero)
     rpm: float | None = field(default=None, kw_only=True, validator=_over_zero)

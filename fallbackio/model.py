@@ -8,7 +8,7 @@ progress.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -54,6 +54,7 @@ _NOT_PARAMETERS = {
 class Usage:
     """Tokens of one answer, in OpenAI's meaning: prompt includes cached, completion includes reasoning.
 
+    The prompt also includes what was written to the provider's cache, which some charge for apart.
     Zeros where the provider reported nothing; `bool(usage)` tells the two apart.
 
     Example:
@@ -65,6 +66,7 @@ class Usage:
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -72,6 +74,7 @@ class Usage:
             completion_tokens=self.completion_tokens + other.completion_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
         )
 
     @property
@@ -84,11 +87,14 @@ class Usage:
 
     def to_dict(self) -> dict[str, Any]:
         """OpenAI's `usage` object."""
+        prompt = {"cached_tokens": self.cached_tokens}
+        if self.cache_write_tokens:
+            prompt["cache_write_tokens"] = self.cache_write_tokens
         return {
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "total_tokens": self.total_tokens,
-            "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
+            "prompt_tokens_details": prompt,
             "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
         }
 
@@ -228,8 +234,8 @@ class Attempt:
         duration_s: Seconds from the attempt's start to its end.
         usage: Tokens it reported; for one that was cut or broke, the pieces of content it had given.
         forced: It was sent although the endpoint's breaker is open, because nothing else was left.
-        cost: US dollars; `None` if the endpoint's price is not known, 0 for one that was never sent or was
-            turned away.
+        cost: US dollars; `None` if the endpoint's price is not known, 0 for one that was never sent, was
+            turned away or was a stream that the provider had not accepted.
         cost_estimated: The provider did not say what it counted: the prompt is taken by its length, the
             answer by the pieces that came.
         notes: What the request was changed in to suit the endpoint, for example
@@ -252,8 +258,13 @@ class Attempt:
     usage: Usage | None = None
     forced: bool = False
     notes: tuple[str, ...] = ()
-    cost: float | None = None
+    _cost: float | Callable[[], float | None] | None = field(default=None, repr=False, eq=False)
     cost_estimated: bool = False
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars; worked out when it is read, because a price list takes a moment to load."""
+        return self._cost() if callable(self._cost) else self._cost
 
 
 @frozen(kw_only=True)
@@ -305,16 +316,18 @@ class Report:
 
     @property
     def cost(self) -> float | None:
-        """US dollars of all attempts whose price is known, losers included; `None` if of none is."""
-        known = [attempt.cost for attempt in self.attempts if attempt.cost is not None]
-        priced = [attempt for attempt in self.attempts if attempt.outcome != "skipped"]
-        return sum(known) if any(attempt.cost is not None for attempt in priced) else None
+        """US dollars of all attempts whose price is known, losers included.
+
+        `None` where that would say nothing: what was charged for is of unknown price.
+        """
+        costs = [attempt.cost for attempt in self.attempts]
+        known = sum([cost for cost in costs if cost is not None])
+        return None if not known and None in costs else known
 
     @property
     def cost_estimated(self) -> bool:
         """Whether `cost` is no exact sum: an attempt was estimated, or is of unknown price."""
-        sent = [attempt for attempt in self.attempts if attempt.outcome != "skipped"]
-        return any(attempt.cost_estimated or attempt.cost is None for attempt in sent)
+        return any(attempt.cost_estimated or attempt.cost is None for attempt in self.attempts)
 
     @property
     def panicked(self) -> bool:
@@ -548,6 +561,10 @@ class EmbeddingRequest:
                 "model= is not a parameter here: the endpoints of the chain name their models"
             )
         return cls(inputs=tuple(texts), params=params)
+
+    def as_messages(self) -> Request:
+        """The same texts as messages, for whatever counts or quotes those."""
+        return Request(messages=tuple([{"content": text} for text in self.inputs]), params=self.params)
 
 
 @frozen(kw_only=True)

@@ -163,7 +163,7 @@ class HttpProvider:
                 f"the dialect {self._endpoint.dialect!r} has no embeddings", everywhere=False
             )
         url = URL(codec.url(self._endpoint), encoded=True)
-        quotable = _quotable(request)
+        quotable = request.as_messages()
         scores = Scores(quotable, self._endpoint, (), unnoted)
         said = _Said(url, codec.encode(request, self._endpoint), quotable, scores)
 
@@ -385,11 +385,6 @@ class HttpStream:
             pass  # it was not whole: the lost connection is the better explanation
         ours = self._provider.failure(error)
         raise self._provider.told(ours, self._response, self._said.asked) from error
-
-
-def _quotable(request: EmbeddingRequest) -> Request:
-    """Texts that an error must not quote, as messages."""
-    return Request(messages=tuple([{"content": text} for text in request.inputs]), params=request.params)
 
 
 def _payload(body: bytes) -> aiohttp.Payload:

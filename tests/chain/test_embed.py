@@ -123,3 +123,16 @@ async def test_a_dialect_without_embeddings_says_so() -> None:
         async with fallbackio.Chain([endpoint(sim.add("a"), "anthropic")]) as chain:
             with pytest.raises(InvalidRequest, match="anthropic"):
                 await chain.embed("Hello")
+
+
+@virtual_time
+async def test_texts_count_against_the_tokens_per_minute() -> None:
+    """Embeddings wait for room as answers do, by the length of their texts."""
+    async with Simulator() as sim:
+        a = sim.add("a")
+        async with fallbackio.Chain([endpoint(a, tpm=6000)]) as chain:
+            text = "word " * 3200  # some 4000 tokens
+            await chain.embed(text)
+            assert anyio.current_time() < 1
+            await chain.embed(text)
+            assert anyio.current_time() == pytest.approx(20, rel=0.1)

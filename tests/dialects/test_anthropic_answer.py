@@ -79,7 +79,13 @@ EXPECTED = {
         piece(text="42"),
         piece(
             finish_reason="stop",
-            usage=Usage(prompt_tokens=2121, completion_tokens=33, cached_tokens=2000, reasoning_tokens=12),
+            usage=Usage(
+                prompt_tokens=2121,
+                completion_tokens=33,
+                cached_tokens=2000,
+                reasoning_tokens=12,
+                cache_write_tokens=100,
+            ),
             extra=state_of("anthropic", MODEL, {"blocks": THOUGHTS}),
         ),
     ],
@@ -146,7 +152,14 @@ def test_plain_answer() -> None:
         ToolCall("toolu_01B7", FunctionCall("get_time", "{}")),
     ) == reply.tool_calls
     assert (
-        Usage(prompt_tokens=2120, completion_tokens=57, cached_tokens=2000, reasoning_tokens=7) == reply.usage
+        Usage(
+            prompt_tokens=2120,
+            completion_tokens=57,
+            cached_tokens=2000,
+            reasoning_tokens=7,
+            cache_write_tokens=100,
+        )
+        == reply.usage
     )
     assert {"container": {"id": "container_01", "expires_at": "2026-11-22T20:00:00Z"}} == reply.extra
     assert_same(anthropic.types.Message.model_validate_json(body), reply)

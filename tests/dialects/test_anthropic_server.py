@@ -372,7 +372,9 @@ def replies(draw: st.DrawFn) -> Reply:
     calls = draw(st.lists(CALLS, max_size=3).map(tuple))
     content = draw(TEXTS) or (None if calls else "")
     reasons = ["tool_calls"] if calls else ["stop", "length", "content_filter"]
-    prompt, cached, said, reasoned = sorted(draw(st.tuples(*[st.integers(1, 10**6)] * 4)), reverse=True)
+    fresh, cached, written, said, reasoned = sorted(
+        draw(st.tuples(*[st.integers(1, 10**6)] * 5)), reverse=True
+    )
     model, thought = draw(WORDS), draw(TEXTS)
     blocks = [{"type": "thinking", "thinking": thought, "signature": signature(thought)}] if thought else []
     message = Message(content, calls, reasoning=thought, extra=state(model, blocks))
@@ -381,7 +383,11 @@ def replies(draw: st.DrawFn) -> Reply:
         model=model,
         choices=(Choice(message, draw(st.sampled_from(reasons))),),
         usage=Usage(
-            prompt_tokens=prompt, cached_tokens=cached, completion_tokens=said, reasoning_tokens=reasoned
+            prompt_tokens=fresh + cached + written,
+            cached_tokens=cached,
+            cache_write_tokens=written,
+            completion_tokens=said,
+            reasoning_tokens=reasoned,
         ),
     )
 

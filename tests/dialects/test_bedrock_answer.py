@@ -84,7 +84,15 @@ EXPECTED = {
             finish_reason="stop",
             extra={"provider_state": {"dialect": "bedrock", "model": "", "reasoning": [SIGNED]}},
         ),
-        Delta(usage=Usage(prompt_tokens=2121, completion_tokens=33, cached_tokens=1500, reasoning_tokens=12)),
+        Delta(
+            usage=Usage(
+                prompt_tokens=2121,
+                completion_tokens=33,
+                cached_tokens=1500,
+                reasoning_tokens=12,
+                cache_write_tokens=500,
+            )
+        ),
     ],
     "cited": [
         Delta("Sunny."),
@@ -281,7 +289,10 @@ def test_a_whole_answer() -> None:
     assert (call,) == reply.tool_calls
     assert "Where is it?" == reply.message.reasoning
     assert "tool_calls" == reply.finish_reason
-    assert Usage(prompt_tokens=530, completion_tokens=50, cached_tokens=400) == reply.usage
+    assert (
+        Usage(prompt_tokens=530, completion_tokens=50, cached_tokens=400, cache_write_tokens=100)
+        == reply.usage
+    )
     assert ["Atlas"] == [cited["title"] for cited in reply.message.extra["citations"]]
     assert "EqoBCkgIARAB" in str(reply.message.extra["provider_state"]["reasoning"])
     assert {"metrics": {"latencyMs": 1234}} == reply.extra
@@ -314,7 +325,7 @@ def test_stop_reasons(stop: str, reason: str) -> None:
     [
         (
             {"inputTokens": 10, "cacheReadInputTokens": 5, "cacheWriteInputTokens": 2, "outputTokens": 3},
-            Usage(prompt_tokens=17, completion_tokens=3, cached_tokens=5),
+            Usage(prompt_tokens=17, completion_tokens=3, cached_tokens=5, cache_write_tokens=2),
         ),
         (
             {"inputTokens": 10, "cacheReadInputTokens": 5, "outputTokens": 3, "totalTokens": 13},

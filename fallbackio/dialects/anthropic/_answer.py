@@ -109,13 +109,13 @@ def _finish_reason(stop_reason: object) -> str:
 
 def _usage(counts: Mapping[str, Any]) -> Usage:
     cached = count(counts.get("cache_read_input_tokens"))
+    written = count(counts.get("cache_creation_input_tokens"))
     details = counts.get("output_tokens_details")
     return Usage(
-        prompt_tokens=count(counts.get("input_tokens"))
-        + count(counts.get("cache_creation_input_tokens"))
-        + cached,
+        prompt_tokens=count(counts.get("input_tokens")) + written + cached,
         completion_tokens=count(counts.get("output_tokens")),
         cached_tokens=cached,
+        cache_write_tokens=written,
         reasoning_tokens=count(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import orjson
 
 from fallbackio.dialects._sse import EVENT_STREAM, encode
@@ -82,9 +83,7 @@ class AnthropicWriter:
 
     def start(self) -> bytes:
         """`message_start`, which shows nothing yet."""
-        counts = Usage(
-            prompt_tokens=self._reply.usage.prompt_tokens, cached_tokens=self._reply.usage.cached_tokens
-        )
+        counts = attrs.evolve(self._reply.usage, completion_tokens=0, reasoning_tokens=0)
         return _event("message_start", message=_message(self._reply, self._request, [], None, counts))
 
     def write(self, delta: Delta) -> bytes:
@@ -177,8 +176,8 @@ def _message(
 
 def _counts(usage: Usage) -> dict[str, Any]:
     return {
-        "input_tokens": usage.prompt_tokens - usage.cached_tokens,
-        "cache_creation_input_tokens": 0,
+        "input_tokens": usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
         "cache_read_input_tokens": usage.cached_tokens,
         "output_tokens": usage.completion_tokens,
         "output_tokens_details": {"thinking_tokens": usage.reasoning_tokens},

@@ -130,7 +130,8 @@ def _usage(counts: object, own: object) -> Usage:
         return Usage()
     said = count(counts.get("inputTokens"))
     cached = count(counts.get("cacheReadInputTokens"))
-    beside = cached + count(counts.get("cacheWriteInputTokens"))
+    written = count(counts.get("cacheWriteInputTokens"))
+    beside = cached + written
     completion = count(counts.get("outputTokens"))
     # OpenAI's models count the cached tokens in; then the total gives them away.
     if beside and said >= beside and count(counts.get("totalTokens")) == said + completion:
@@ -139,6 +140,7 @@ def _usage(counts: object, own: object) -> Usage:
         prompt_tokens=said + beside,
         completion_tokens=completion,
         cached_tokens=cached,
+        cache_write_tokens=written,
         reasoning_tokens=_reasoning_tokens(own),
     )
 

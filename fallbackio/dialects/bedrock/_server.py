@@ -189,11 +189,11 @@ def _thoughts(said: Message) -> list[dict[str, Any]]:
 
 def _counts(usage: Usage) -> dict[str, Any]:
     return {
-        "inputTokens": usage.prompt_tokens - usage.cached_tokens,
+        "inputTokens": usage.prompt_tokens - usage.cached_tokens - usage.cache_write_tokens,
         "outputTokens": usage.completion_tokens,
         "totalTokens": usage.total_tokens,
         "cacheReadInputTokens": usage.cached_tokens,
-        "cacheWriteInputTokens": 0,
+        "cacheWriteInputTokens": usage.cache_write_tokens,
     }
 
 

@@ -98,4 +98,5 @@ def usage_of(usage: object) -> Usage:
         completion_tokens=count(usage.get("completion_tokens")),
         cached_tokens=count(cached or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens")),
         reasoning_tokens=count(completion.get("reasoning_tokens")) if type(completion) is dict else 0,
+        cache_write_tokens=count(prompt.get("cache_write_tokens")) if type(prompt) is dict else 0,
     )

@@ -112,4 +112,5 @@ def usage_of(usage: object) -> Usage:
         completion_tokens=count(usage.get("output_tokens")),
         cached_tokens=count(read.get("cached_tokens")) if type(read) is dict else 0,
         reasoning_tokens=count(written.get("reasoning_tokens")) if type(written) is dict else 0,
+        cache_write_tokens=count(read.get("cache_write_tokens")) if type(read) is dict else 0,
     )
