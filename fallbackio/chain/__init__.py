@@ -2,6 +2,7 @@
 
 from fallbackio.chain._accept import Accept
 from fallbackio.chain._coordinator import UNSET, Coordinator, Messages, Unset
+from fallbackio.chain._cost import Listing
 from fallbackio.chain._first_good import first_good
 from fallbackio.chain._needs import Needs, needs_of
 from fallbackio.chain._order import Step
@@ -22,6 +23,7 @@ __all__ = [
     "FallbackRule",
     "Hedge",
     "Limits",
+    "Listing",
     "Messages",
     "Needs",
     "OnBreak",

@@ -284,6 +284,7 @@ class Call:
                 outcome="skipped",
                 error=refused,
                 started_s=now - self.started,
+                cost=0.0,
             )
             self._entries.append(entry)
             self._origin = self._origin or (leg.route, refused)

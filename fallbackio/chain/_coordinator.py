@@ -119,13 +119,14 @@ class Coordinator:
         `timeout` in seconds replaces the chain's for this call, `None` means no limit; so does
         `accept`, `None` takes every answer.  `session` is what `chain.session()` gives, or a name:
         calls of one session keep to one endpoint while it is well.  `require` leaves out endpoints that
-        are known not to have what it names, for this call.
+        are known not to have what it names, for this call, besides what the chain requires.
 
         Raises:
-            InvalidRequest: The request is at fault and would fail everywhere.
+            InvalidRequest: The request is at fault and would fail everywhere, or no endpoint has what
+                `require` names.
             ChainExhausted: No endpoint answered.
             DeadlineExceeded: The call's time ran out.
-            ConfigError: The chain is closed.
+            ConfigError: The chain is closed, or `require` names what cannot be required.
 
         Example:
             >>> reply = await chain.complete("Summarize this ticket.", max_tokens=200)
@@ -192,10 +193,11 @@ class Coordinator:
             >>> len(embeddings.vectors)
             2
         """
+        _refuse_options(params, "embed")
         request = EmbeddingRequest.of(inputs, params)
         setup = self._setup
         check_space(setup.routes)
-        call = self._begin(setup, Request(messages=(), params=params), Wish(timeout=timeout))
+        call = self._begin(setup, request.as_messages(), Wish(timeout=timeout))
         call.strategy = Sequence()  # there is no first content to race for, so nobody runs beside another
         embeddings = await self._run(call, partial(setup.answering.vectors, request))
         return attrs.evolve(embeddings, report=call.served())
@@ -237,6 +239,7 @@ class Coordinator:
             ...     print(f"{row.endpoint:30} {row.report.duration_s:6.2f} s  {row.score}")
         """
         self._gate.check(self._setup.name)
+        _refuse_options(params, "rehearse")
         setup = self._setup
         request = Request.of(messages, params, stream=setup.streams_upstream)
         get = setup.answering.whole if request.stream else setup.answering.plain
@@ -312,9 +315,10 @@ class Coordinator:
     def _asking(self, setup: Setup, request: Request, wish: Wish) -> Call:
         """A call that asks for an answer, of the endpoints that can express and hold the request."""
         self._gate.check(setup.name)
+        needs = setup.needs if wish.require == () else _needed(setup, wish.require)
         for route in setup.routes:
-            route.check(request)
-        needs = _needed(setup.routes, wish.require) if wish.require else setup.needs
+            if not (needs and route.lacks(needs)):  # nobody asks it, so it has no say
+                route.check(request)
         call = self._begin(setup, request, wish)
         call.plan.needs = needs
         call.accept = setup.accept if isinstance(wish.accept, Unset) else wish.accept
@@ -408,10 +412,20 @@ class Coordinator:
         await call.place.turn(min(step.until, call.deadline))
 
 
-def _needed(routes: Sequenced[Route], require: Iterable[str]) -> Needs:
-    """What one call needs; raises `InvalidRequest` if no endpoint has it."""
-    needs = needs_of(require)
-    lacking = [f"{route.spec.name} has no {needs.lacking(route.spec)}" for route in routes]
-    if all(needs.lacking(route.spec) for route in routes):
+def _needed(setup: Setup, require: Iterable[str]) -> Needs:
+    """What one call needs besides what its chain does; raises `InvalidRequest` if no endpoint has it."""
+    needs = setup.needs | needs_of(require)
+    if all(route.lacks(needs) for route in setup.routes):
+        lacking = [f"{route.spec.name} has no {route.lacks(needs)}" for route in setup.routes]
         raise InvalidRequest(f"no endpoint has what the call requires: {'; '.join(lacking)}")
     return needs
+
+
+# What only a call that chooses among endpoints can take; else it would be sent on as a parameter.
+_OPTIONS = ("accept", "require", "session")
+
+
+def _refuse_options(params: Mapping[str, Any], method: str) -> None:
+    for name in _OPTIONS:
+        if name in params:
+            raise InvalidRequest(f"{method} takes no {name}=: complete and stream do")

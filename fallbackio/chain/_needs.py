@@ -22,21 +22,24 @@ class Needs:
     capabilities: frozenset[str] = frozenset()
     context: int = 0
 
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(self.capabilities | other.capabilities, max(self.context, other.context))
+
     def __bool__(self) -> bool:
         return bool(self.capabilities) or self.context > 0
 
-    def lacking(self, spec: Endpoint) -> str:
-        """What `spec` is known not to have, in words; empty if there is nothing."""
+    def lacking(self, spec: Endpoint, window: int | None) -> str:
+        """What `spec`, with this window, is known not to have, in words; empty if there is nothing."""
         has = spec.capabilities
         missing = sorted(self.capabilities - has) if has is not None else []
-        if spec.context_window is not None and spec.context_window < self.context:
-            missing.append(f"a window of {self.context:,} tokens")
+        if window is not None and window < self.context:
+            missing.append(f"window of {self.context:,} tokens")
         return " and ".join(missing)
 
-    def unknown(self, spec: Endpoint) -> str:
-        """What nobody has said of `spec`, in words; empty if all is known."""
+    def unknown(self, spec: Endpoint, window: int | None) -> str:
+        """What nobody has said of `spec`, with this window, in words; empty if all is known."""
         names = sorted(self.capabilities) if spec.capabilities is None else []
-        if self.context and spec.context_window is None:
+        if self.context and window is None:
             names.append("its window")
         return " and ".join(names)
 
@@ -58,7 +61,7 @@ def needs_of(given: Iterable[str]) -> Needs:
         found = _CONTEXT.fullmatch(one.strip()) if isinstance(one, str) else None
         if found is not None:
             context = max(context, int(found[1].replace("_", "")))
-        elif one in CAPABILITIES:
+        elif isinstance(one, str) and one in CAPABILITIES:
             capabilities.add(one)
         else:
             known = ", ".join(sorted(CAPABILITIES))

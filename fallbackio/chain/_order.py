@@ -111,5 +111,4 @@ class View:
 
     @property
     def price(self) -> float | None:
-        price = self._route.spec.price
-        return None if price is None else price.blended
+        return self._route.price

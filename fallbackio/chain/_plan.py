@@ -19,9 +19,10 @@ from attrs import Factory, field, frozen
 
 from fallbackio.breaker import Breaker, Permit
 from fallbackio.chain._budget import Budget
+from fallbackio.chain._cost import Listing
 from fallbackio.chain._latency import Latencies
 from fallbackio.chain._legs import Leg, Legs
-from fallbackio.chain._needs import NOTHING
+from fallbackio.chain._needs import NOTHING, Needs
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.chain._table import Again, Handling, Onward, handling
 from fallbackio.endpoint import Endpoint, Provider
@@ -45,6 +46,8 @@ class Route:
     latencies: Latencies = field(factory=Latencies)  # to the first content, of streams
     durations: Latencies = field(factory=Latencies)  # of whole plain answers
     compared: bool = True  # whether anybody looks at its load
+    listing: Listing | None = None  # where its model is looked up, for what the user has not said
+    price: float | None = None  # to compare by: US dollars for a million tokens in and one out
 
     def check(self, request: Request) -> None:
         """Raise `InvalidRequest`, which names the endpoint, if it cannot express the request."""
@@ -52,6 +55,19 @@ class Route:
             self.provider.check(request)
         except InvalidRequest as error:
             raise error.placed(self.spec.name, self.spec.vendor, self.spec.model)  # noqa: B904 - the same error
+
+    def lacks(self, needs: Needs) -> str:
+        """What of `needs` it is known not to have, in words; empty if there is nothing."""
+        return needs.lacking(self.spec, self._window(needs))
+
+    def unknown(self, needs: Needs) -> str:
+        """What of `needs` nobody has said of it, in words; empty if all is known."""
+        return needs.unknown(self.spec, self._window(needs))
+
+    def _window(self, needs: Needs) -> int | None:
+        given = self.spec.context_window
+        look_up = given is None and needs.context and self.listing is not None
+        return self.listing.window() if look_up and self.listing is not None else given
 
     def share(self, now: float) -> float:
         """The share of its calls that it is to get: less than all while it comes back."""
@@ -133,12 +149,12 @@ class Plan:
             leg.barred = True
             text = f"over {self.least_window:,} tokens do not fit into its window of {window:,}"
             self._skip(leg, Refused(text))
-        elif self.needs and (lacks := self.needs.lacking(turn.route.spec)):
+        elif self.needs and (lacks := turn.route.lacks(self.needs)):
             leg.barred = True
             self._skip(leg, Refused(f"it has no {lacks}"))
         elif turn.why:
             self._skip(leg, Refused(turn.why))
-        if self.needs and not leg.note and (unknown := self.needs.unknown(turn.route.spec)):
+        if self.needs and not leg.note and (unknown := turn.route.unknown(self.needs)):
             leg.note = f"not known: {unknown}"
         return leg
 

@@ -12,11 +12,11 @@ import attrs
 
 from fallbackio import clock
 from fallbackio.breaker import Severity
-from fallbackio.chain._cost import cost_of
+from fallbackio.chain._cost import Bill
 from fallbackio.chain._plan import Send
 from fallbackio.chain._table import handling
 from fallbackio.errors import AttemptError, BadAnswer, Phase, Rejected, TimedOut
-from fallbackio.model import Attempt, Outcome, Reply, Usage
+from fallbackio.model import NO_USAGE, Attempt, Outcome, Reply, Usage
 
 if TYPE_CHECKING:
     # A try belongs to its call, and a call's ledger consists of its tries.
@@ -217,20 +217,21 @@ class Try:
             cost_estimated=estimated,
         )
 
-    def _cost(self, outcome: Outcome, error: AttemptError | None) -> tuple[float | None, bool]:
-        """US dollars, and whether they are an estimate.
+    def _cost(self, outcome: Outcome, error: AttemptError | None) -> tuple[float | Bill, bool]:
+        """US dollars, or how to find out, and whether they are an estimate.
 
-        What was sent and not turned away is charged for, also if nobody read the answer.
+        What was sent and not turned away is charged for, also if nobody read the answer.  Of a stream that
+        was left before the provider had accepted it nobody knows; it counts as not charged for.
         """
         if outcome == "failed" and error is not None and not _is_charged(error, self.usage):
             return 0.0, False
-        price = self.leg.route.spec.price
-        if price is None:
-            return None, False
-        if self.usage is not None and self.usage.prompt_tokens:
-            return cost_of(price, self.usage), False
-        pieces = 0 if self.usage is None else self.usage.completion_tokens
-        return cost_of(price, Usage(prompt_tokens=self.call.prompt_tokens(), completion_tokens=pieces)), True
+        if outcome != "won" and self.call.request.stream and not self.alive:
+            return 0.0, True
+        used, estimated = self.usage or NO_USAGE, False
+        if not used.prompt_tokens:
+            used, estimated = attrs.evolve(used, prompt_tokens=self.call.prompt_tokens()), True
+        route = self.leg.route
+        return Bill(route.spec.price, route.listing, used, clock.wall()), estimated
 
 
 def _is_charged(error: AttemptError, usage: Usage | None) -> bool:

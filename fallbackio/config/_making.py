@@ -9,7 +9,8 @@ from attrs import field, frozen
 
 from fallbackio.breaker import Breaker, BreakerPolicy
 from fallbackio.chain import Route, Step
-from fallbackio.config._pools import Resolved
+from fallbackio.config._pools import Resolved, price_of
+from fallbackio.config._prices import listed
 from fallbackio.config._rooms import Rooms
 from fallbackio.dialects import DIALECTS
 from fallbackio.endpoint import Endpoint, Provider
@@ -36,13 +37,22 @@ class Making:
 
     def _step(self, step: Resolved, compared: bool) -> Step:
         balance = None if step.balance is None else BALANCES[step.balance]
-        routes = [self._route(spec, compared or balance is not None) for spec in step.endpoints]
+        compared = compared or balance is not None
+        routes = [self._route(spec, compared, priced=step.balance == "cost") for spec in step.endpoints]
         return Step(tuple(routes), balance)
 
-    def _route(self, endpoint: Endpoint, compared: bool) -> Route:
+    def _route(self, endpoint: Endpoint, compared: bool, *, priced: bool) -> Route:
         breaker = Breaker(endpoint.name, self.policy, chance=self.chance, on_move=self.tell)
         room = self.rooms.of(endpoint)
-        return Route(endpoint, _provider(endpoint, self.session, room), breaker, room, compared=compared)
+        return Route(
+            endpoint,
+            _provider(endpoint, self.session, room),
+            breaker,
+            room,
+            compared=compared,
+            listing=listed(endpoint),
+            price=price_of(endpoint) if priced else None,
+        )
 
 
 def _provider(endpoint: Endpoint, session: Session, room: Room) -> Provider:

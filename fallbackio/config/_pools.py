@@ -1,4 +1,4 @@
-"""Steps of a chain, pools among them, as complete endpoints."""
+"""Steps of a chain, pools among them: complete endpoints that can do what is needed, in their order."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
+from fallbackio import clock
 from fallbackio.chain import Needs
-from fallbackio.config._prices import priced
+from fallbackio.config._prices import listed
 from fallbackio.config._steps import resolve
 from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ConfigError
+from fallbackio.model import Usage
 
-__all__ = ["Resolved", "arranged", "resolve_steps"]
+__all__ = ["Resolved", "arranged", "price_of", "resolve_steps"]
+
+# Prices may rise with a prompt's length; what is compared are short ones.
+SAMPLE = 1000
 
 
 @frozen
@@ -29,7 +34,7 @@ def resolve_steps(steps: Sequence[str | Endpoint | Pool]) -> list[Resolved]:
     if isinstance(steps, str | Endpoint | Pool) or not isinstance(steps, Iterable):
         raise ConfigError(f"a chain takes a list of steps, not {type(steps).__name__}; put it in [ ]")
     given = [(step.endpoints, step.balance) if isinstance(step, Pool) else ((step,), None) for step in steps]
-    endpoints = map(priced, resolve([step for members, _ in given for step in members]))
+    endpoints = iter(resolve([step for members, _ in given for step in members]))
     return [Resolved(tuple([next(endpoints) for _ in members]), balance) for members, balance in given]
 
 
@@ -42,23 +47,41 @@ def arranged(steps: Sequence[Resolved], order: str, needs: Needs) -> list[Resolv
     left = [_with(step, needs) for step in steps]
     kept = [step for step in left if step.endpoints]
     if not kept:
-        lacking = [f"{spec.name} has no {needs.lacking(spec)}" for step in steps for spec in step.endpoints]
+        lacking = [f"{spec.name} has no {_lacking(spec, needs)}" for step in steps for spec in step.endpoints]
         raise ConfigError(f"no endpoint has what the chain requires: {'; '.join(lacking)}")
-    return sorted(kept, key=_price) if order == "cheapest" else kept
+    return sorted(kept, key=_cheapest) if order == "cheapest" else kept
+
+
+def price_of(spec: Endpoint) -> float | None:
+    """US dollars for a million tokens in and a million out, to compare by, if they are known."""
+    if spec.price is not None:
+        return spec.price.blended
+    listing = listed(spec)
+    sample = Usage(prompt_tokens=SAMPLE, completion_tokens=SAMPLE)
+    cost = None if listing is None else listing.cost(sample, clock.wall())
+    return None if cost is None else cost * 1_000_000 / SAMPLE
 
 
 def _with(step: Resolved, needs: Needs) -> Resolved:
     """The step with the members that have it; by price, where that is its balance."""
-    members = [spec for spec in step.endpoints if not needs.lacking(spec)]
+    members = [spec for spec in step.endpoints if not _lacking(spec, needs)]
     if step.balance == "cost":
-        members.sort(key=price_of)
+        members.sort(key=_rank)
     return Resolved(tuple(members), step.balance)
 
 
-def _price(step: Resolved) -> float:
-    return min(price_of(spec) for spec in step.endpoints)
+def _lacking(spec: Endpoint, needs: Needs) -> str:
+    window = spec.context_window
+    if needs.context and window is None and (listing := listed(spec)) is not None:
+        window = listing.window()
+    return needs.lacking(spec, window)
 
 
-def price_of(spec: Endpoint) -> float:
+def _cheapest(step: Resolved) -> float:
+    return min([_rank(spec) for spec in step.endpoints])
+
+
+def _rank(spec: Endpoint) -> float:
     """A price to sort by: what is unknown comes last."""
-    return math.inf if spec.price is None else spec.price.blended
+    price = price_of(spec)
+    return math.inf if price is None else price

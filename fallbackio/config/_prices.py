@@ -1,20 +1,26 @@
 """What is known of models' prices and windows: the door to genai-prices (extra `prices`).
 
 Where the extra is not installed, or does not know a model at its vendor, nothing is said: a price is
-never guessed.  Only the data that comes with the package is used; it is not updated over the network.
+never guessed.  Vendors are matched by their exact names, a server of one's own by nothing; what Azure
+calls a model is a deployment's name, so that `base_model` has to say which model it is.  The data comes
+with the package and takes a third of a second to load, so it is loaded when somebody asks for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
-from attrs import evolve
+from attrs import frozen
 
-from fallbackio.endpoint import Endpoint, Price
+from fallbackio.dialects import VENDORS
+from fallbackio.endpoint import Endpoint
+from fallbackio.model import Usage
 
-__all__ = ["priced"]
+__all__ = ["Listed", "listed"]
 
 # Vendors that have another name there.
 _NAMES: Mapping[str, str] = MappingProxyType(
@@ -22,53 +28,82 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "bedrock": "aws",
         "gemini": "google",
         "moonshot": "moonshotai",
-        "openai-responses": "openai",
         "ovh": "ovhcloud",
         "vertex": "google",
         "xai": "x-ai",
     }
 )
 
-# Prices may rise with a prompt's length; this is a short one.
-_SAMPLE = 1000
+# Where `model` is whatever the customer called his deployment.
+_DEPLOYED = frozenset({"azure"})
 
 
-def priced(endpoint: Endpoint) -> Endpoint:
-    """The endpoint with its price and window, where they are not given and known."""
-    if endpoint.fn is not None or (endpoint.price is not None and endpoint.context_window is not None):
-        return endpoint
-    found = _find(endpoint)
-    if found is None:
-        return endpoint
-    provider, model = found
-    price = endpoint.price if endpoint.price is not None else _price(provider, model)
-    return evolve(endpoint, price=price, context_window=endpoint.context_window or model.context_window)
+@frozen
+class Listed:
+    """A model as genai-prices may know it; every look-up is answered from its own cache but the first."""
 
+    provider: str
+    model: str
 
-def _find(endpoint: Endpoint) -> tuple[Any, Any] | None:
-    try:
-        from genai_prices.data_snapshot import get_snapshot
-    except ModuleNotFoundError:
-        return None
-    vendor = _NAMES.get(endpoint.vendor, endpoint.vendor)
-    try:
-        return get_snapshot().find_provider_model(endpoint.model, None, vendor, None)
-    except LookupError:
-        return None
+    def cost(self, usage: Usage, at: float) -> float | None:
+        """US dollars for so many tokens at this instant, in seconds of the epoch; `None` if not known.
 
+        By its own calculation, which knows of long prompts, caches and hours of the day.
+        """
+        found = self._found()
+        if found is None:
+            return None
+        from genai_prices import Usage as Counted
 
-def _price(provider: Any, model: Any) -> Price | None:
-    from genai_prices import Usage, calc_price
-
-    def per_million(**tokens: int) -> float:
-        total = calc_price(Usage(**tokens), model.id, provider_id=provider.id).total_price
-        return float(total) * 1_000_000 / _SAMPLE
-
-    try:
-        return Price(
-            per_million(input_tokens=_SAMPLE),
-            per_million(output_tokens=_SAMPLE),
-            per_million(input_tokens=_SAMPLE, cache_read_tokens=_SAMPLE),
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        counted = Counted(
+            input_tokens=usage.prompt_tokens,
+            cache_read_tokens=cached,
+            cache_write_tokens=min(usage.cache_write_tokens, usage.prompt_tokens - cached),
+            output_tokens=usage.completion_tokens,
+            output_reasoning_tokens=min(usage.reasoning_tokens, usage.completion_tokens),
         )
-    except LookupError:
-        return None
+        provider, model = found
+        when = datetime.fromtimestamp(at, UTC)
+        price = model.calc_price(counted, provider, genai_request_timestamp=when)
+        # One that lists no price for tokens says nothing of what they cost.
+        return float(price.total_price) if price.model_price.input_mtok is not None else None
+
+    def window(self) -> int | None:
+        """The model's context in tokens, if it is known."""
+        found = self._found()
+        return None if found is None else found[1].context_window
+
+    def _found(self) -> tuple[Any, Any] | None:
+        try:
+            from genai_prices.data_snapshot import get_snapshot
+        except ModuleNotFoundError:
+            return None
+        snapshot = get_snapshot()
+        # Not by its name for the vendor alone: that would take any name with "openai" in it for OpenAI.
+        provider = next((one for one in snapshot.providers if one.id == self.provider), None)
+        if provider is None:
+            return None
+        try:
+            return snapshot.find_provider_model(self.model, provider, None, None)
+        except LookupError:
+            return None
+
+
+def listed(endpoint: Endpoint) -> Listed | None:
+    """Where to look the endpoint's model up; nowhere if nobody can know it.  Loads nothing."""
+    vendor = _vendor(endpoint)
+    own = endpoint.base_model or endpoint.embedding_model
+    model = own or ("" if vendor in _DEPLOYED else endpoint.model)
+    return Listed(_NAMES.get(vendor, vendor), model) if vendor and model else None
+
+
+def _vendor(endpoint: Endpoint) -> str:
+    """The vendor that it names, or whose address its `base_url` is; empty for functions."""
+    if endpoint.fn is not None:
+        return ""
+    if endpoint.vendor in VENDORS:
+        return endpoint.vendor
+    host = urlsplit(endpoint.base_url or "").netloc.lower()
+    by_host = (name for name, vendor in VENDORS.items() if host and urlsplit(vendor.base_url).netloc == host)
+    return next(by_host, endpoint.vendor)

@@ -69,7 +69,7 @@ def _at_url(endpoint: Endpoint) -> Endpoint:
         vendor=host,
         name=endpoint.name or f"{host}/{endpoint.model}",
         dialect=_dialect(endpoint.dialect or "openai"),
-        context_window=endpoint.context_window or window_of(endpoint.model, endpoint.headers),
+        context_window=endpoint.context_window or _window(endpoint, endpoint.model),
     )
 
 
@@ -89,9 +89,12 @@ def _from_vendor(endpoint: Endpoint) -> Endpoint:
         dialect=_dialect(endpoint.dialect or vendor.dialect),
         # A token is sent in the key's place; both would be one too many.
         api_key=endpoint.api_key or (_key(vendor) if endpoint.token is None else None),
-        context_window=endpoint.context_window
-        or (None if vendor.own_windows else window_of(model, endpoint.headers)),
+        context_window=endpoint.context_window or (None if vendor.own_windows else _window(endpoint, model)),
     )
+
+
+def _window(endpoint: Endpoint, model: str) -> int | None:
+    return window_of(endpoint.base_model or model, endpoint.headers)
 
 
 def _split(step: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import fallbackio
 from fallbackio import Endpoint, Hedge, Pool, Usage
 from fallbackio.endpoint import Price
 from fallbackio.errors import ConfigError, InvalidRequest, ServerFault
-from fallbackio.simulator import Behaviour, Cut, Simulator, Status
+from fallbackio.simulator import Behaviour, Cut, Silence, Simulator, Status
 from fallbackio.testing import ScriptedEndpoint, answers, fails, stalls, virtual_time
 
 USAGE = Usage(prompt_tokens=1_000_000, completion_tokens=100_000, cached_tokens=400_000)
@@ -36,6 +36,17 @@ async def test_an_answer_costs_what_its_tokens_do() -> None:
 
 
 @virtual_time
+async def test_writing_to_a_cache_has_its_price() -> None:
+    """Anthropic's tokens put into the cache cost what is given for them."""
+    usage = Usage(prompt_tokens=1_000_000, cached_tokens=300_000, cache_write_tokens=200_000)
+    _, a = named("a", answers("a", usage=usage), price=Price(2.0, 10.0, 0.5, 4.0))
+
+    assert (await fallbackio.Chain([a]).complete("hi")).report.cost == pytest.approx(
+        0.5 * 2 + 0.3 * 0.5 + 0.2 * 4
+    )
+
+
+@virtual_time
 async def test_an_unknown_price_is_said() -> None:
     """Without a price there is no cost, and a sum that lacks one is no exact sum."""
     _, a = named("a", fails(ServerFault(status=500)), price=(1, 1))
@@ -44,8 +55,41 @@ async def test_an_unknown_price_is_said() -> None:
     report = (await fallbackio.Chain([a, b]).complete("hi")).report
 
     assert [attempt.cost for attempt in report.attempts] == [0.0, None]
+    assert report.cost is None, "that a refusal was free says nothing of the answer"
     assert report.cost_estimated
     assert (await fallbackio.Chain([b]).complete("hi")).report.cost is None
+
+
+@virtual_time
+async def test_what_was_not_sent_costs_nothing() -> None:
+    """A skipped endpoint has a cost, and it is 0, also where no price is known."""
+    _, full = named("full", answers("full", after_s=5), max_in_flight=1)
+    _, b = named("b", price=(1, 1))
+    chain = fallbackio.Chain([full, b])
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(chain.complete, "hi")
+        await anyio.sleep(0.1)
+        report = (await chain.complete("hi")).report
+
+    assert (report.attempts[0].outcome, report.attempts[0].cost) == ("skipped", 0.0)
+    assert report.cost == report.attempts[1].cost
+    assert not report.cost_estimated
+
+
+@virtual_time
+async def test_a_stream_that_was_never_accepted_is_not_charged_for() -> None:
+    """What the provider has not even begun to answer costs nothing, though nobody knows it for sure."""
+    async with Simulator() as sim:
+        silent, well = sim.add("silent", Behaviour(fault=Silence())), sim.add("well")
+        steps = [Endpoint("m", base_url=one.url(), name=one.name, price=(1.0, 1.0)) for one in (silent, well)]
+        for settings in ({"strategy": Hedge(delay=0.2)}, {"attempt_timeout": 1, "upstream": "stream"}):
+            async with fallbackio.Chain(steps, **settings) as chain:
+                report = (await chain.complete("hi")).report
+
+            assert [x.outcome for x in report.attempts][1] == "won"
+            assert (report.attempts[0].cost, report.attempts[0].cost_estimated) == (0.0, True)
+            assert report.cost == report.attempts[1].cost
 
 
 @virtual_time
@@ -150,6 +194,8 @@ async def test_requirements_that_nobody_meets() -> None:
         ({"price": 5}, "price must be a Price"),
         ({"price": (1, -1)}, "output must be a number, 0 or more"),
         ({"capabilities": {"telepathy"}}, "capabilities must be a set of"),
+        ({"capabilities": [["tools"]]}, "capabilities must be a set of"),
+        ({"price": (1, 2, 3, 4, 5)}, "price must be a Price"),
         ({"weight": 0}, "weight must be a number over 0"),
         ({"rpm": -1}, "rpm must be a number over 0"),
         ({"max_in_flight": 0}, "max_in_flight must be a whole number of at least 1"),
@@ -162,11 +208,70 @@ def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> Non
         Endpoint("m", base_url="http://localhost:1", **settings)
 
 
-@pytest.mark.parametrize("require", ["vision", {"sight"}, {"context>=many"}, 5, [5]], ids=repr)
-def test_bad_requirements_are_refused(require: Any) -> None:
-    """What cannot be required says what can."""
+@pytest.mark.parametrize(
+    "require", ["vision", "", {"sight"}, {"context>=many"}, 5, None, [5], [["tools"]], [{}]], ids=repr
+)
+@virtual_time
+async def test_bad_requirements_are_refused(require: Any) -> None:
+    """What cannot be required says what can, of a chain and of a call."""
+    endpoint = ScriptedEndpoint(answers("a"), name="a").endpoint
     with pytest.raises(ConfigError, match="require"):
-        fallbackio.Chain([Endpoint("m", base_url="http://localhost:1")], require=require)
+        fallbackio.Chain([endpoint], require=require)
+    chain = fallbackio.Chain([endpoint])
+    with pytest.raises(ConfigError, match="require"):
+        await chain.complete("hi", require=require)
+    with pytest.raises(ConfigError, match="require"):
+        async with chain.stream("hi", require=require):
+            pass
+
+
+@virtual_time
+async def test_a_calls_requirements_add_to_the_chains() -> None:
+    """require= of a call does not give up what the chain requires."""
+    _, blind = named("blind", capabilities={"tools"}, context_window=200_000)
+    _, small = named("small", capabilities={"tools", "vision"}, context_window=8_000)
+    _, large = named("large", capabilities={"tools", "vision"}, context_window=200_000)
+    _, unknown = named("unknown", context_window=200_000)
+
+    chain = fallbackio.Chain([blind, small, large], require={"vision"})
+    assert (await chain.complete("hi", require={"context>=100000"})).text == "large"
+    assert (await chain.complete("hi", require=set())).text == "small"
+    reply = await fallbackio.Chain([unknown], require={"vision"}).complete("hi", require={"tools"})
+    assert reply.report.attempts[0].notes == ("not known: tools and vision",)
+
+
+@virtual_time
+async def test_who_is_not_asked_has_no_veto() -> None:
+    """An endpoint that require= leaves out need not be able to express the request."""
+    async with Simulator() as sim:
+        able, strict = sim.add("able"), sim.add("strict")
+        steps = [
+            Endpoint(
+                "m", base_url=strict.url("anthropic"), dialect="anthropic", name="strict", capabilities=()
+            ),
+            Endpoint("m", base_url=able.url(), name="able", capabilities={"tools"}),
+        ]
+        async with fallbackio.Chain(steps) as chain:
+            with pytest.raises(InvalidRequest, match="strict"):
+                await chain.complete("hi", logit_bias={"1": 1})
+            assert (
+                await chain.complete("hi", logit_bias={"1": 1}, require={"tools"})
+            ).report.endpoint == "able"
+
+
+@pytest.mark.parametrize("option", ["require", "session", "accept"])
+@virtual_time
+async def test_what_does_not_choose_takes_no_choice(option: str) -> None:
+    """rehearse and embed refuse what they would otherwise send to the provider as a parameter."""
+    given: dict[str, Any] = {option: {"tools"}}
+    async with Simulator() as sim:
+        a = sim.add("a")
+        async with fallbackio.Chain([Endpoint("m", base_url=a.url(), name="a")]) as chain:
+            with pytest.raises(InvalidRequest, match=f"rehearse takes no {option}="):
+                await chain.rehearse("hi", **given)
+            with pytest.raises(InvalidRequest, match=f"embed takes no {option}="):
+                await chain.embed("hi", **given)
+        assert a.stats.requests == 0
 
 
 @virtual_time
