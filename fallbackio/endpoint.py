@@ -198,6 +198,10 @@ def _where(url: str, shown: str) -> None:
     if not parts.hostname:
         raise ConfigError(f"{shown} names no host; write for example http://localhost:8000/v1")
     try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        raise ConfigError(f"{shown} names a host that cannot be one ({error})") from None
+    try:
         port = parts.port
     except ValueError:
         port = 0
@@ -304,7 +308,7 @@ class Endpoint:
             built.  Never shown by `repr`.
         base_url: Where the provider's API begins, for example `"http://localhost:8000/v1"`; by
             default the vendor's.  Without user and password, which belong into `headers`; a query
-            (Azure's `?api-version=…`) only where the dialect keeps it, and never shown by `repr`.
+            (Azure's `?api-version=…`) is kept, and never shown by `repr`.
         dialect: The wire format, `"openai"` or `"anthropic"`; by default the vendor's, else
             `"openai"`.
         vendor: Who runs it; endpoints of one vendor are one failure domain.  By default the host

@@ -48,17 +48,7 @@ def _complete(step: object) -> Endpoint:
     if step.fn is not None:
         return step
     addressed = step.base_url is not None and not step.vendor
-    return _asked(_at_url(step) if addressed else _from_vendor(step))
-
-
-def _asked(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, if requests of its dialect go where its `base_url` says."""
-    _, mark, query = (endpoint.base_url or "").partition("?")
-    if mark and not DIALECTS[endpoint.dialect or "openai"].client.url(endpoint).endswith(mark + query):
-        raise ConfigError(
-            f"base_url: the dialect {endpoint.dialect!r} takes no query; leave out all from '?' on"
-        )
-    return endpoint
+    return _at_url(step) if addressed else _from_vendor(step)
 
 
 def _at_url(endpoint: Endpoint) -> Endpoint:

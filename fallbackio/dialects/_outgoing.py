@@ -22,7 +22,6 @@ __all__ = [
     "NO_FIELD",
     "Call",
     "Params",
-    "bearer",
     "beyond",
     "calls_of",
     "data_url",
@@ -111,15 +110,6 @@ def refusal(lost: Iterable[str], api: str) -> InvalidRequest:
 def beyond(what: str) -> InvalidRequest:
     """The error for what this dialect has no words for, and another may."""
     return InvalidRequest(what, everywhere=False)
-
-
-def bearer(endpoint: Endpoint) -> dict[str, str]:
-    """Content type, and the key if there is one; the endpoint's own headers win, whatever their case."""
-    ours = {"content-type": "application/json"}
-    if endpoint.api_key is not None:
-        ours["authorization"] = f"Bearer {endpoint.api_key}"
-    replaced = {name.lower() for name in endpoint.headers}
-    return {name: value for name, value in ours.items() if name not in replaced} | dict(endpoint.headers)
 
 
 def dumps(body: Mapping[str, Any]) -> bytes:

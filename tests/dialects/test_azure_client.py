@@ -99,7 +99,7 @@ def test_url(base_url: str, path: str) -> None:
 
 def test_headers() -> None:
     """The key goes as `api-key`, never beside a token, and a header of the endpoint's own replaces it."""
-    json = {"Content-Type": "application/json"}
+    json = {"content-type": "application/json"}
 
     assert {**json, "api-key": "k"} == CLIENT.headers(endpoint(api_key="k"))
     assert json == CLIENT.headers(endpoint(api_key="k", token=lambda: "t"))

@@ -122,17 +122,17 @@ def test_url(model: str, base_url: str, stream: bool, url: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "kind", "headers"),
     [
-        ({"api_key": "k"}, "static", {"Content-Type": "application/json", "Authorization": "Bearer k"}),
-        ({}, "aws", {"Content-Type": "application/json"}),
+        ({"api_key": "k"}, "static", {"content-type": "application/json", "authorization": "Bearer k"}),
+        ({}, "aws", {"content-type": "application/json"}),
         (
             {"headers": {"authorization": "Basic x", "X-A": "b"}},
             "static",
-            {"Content-Type": "application/json", "authorization": "Basic x", "X-A": "b"},
+            {"content-type": "application/json", "authorization": "Basic x", "X-A": "b"},
         ),
         (
             {"api_key": "k", "headers": {"content-type": "a/b"}},
             "static",
-            {"Authorization": "Bearer k", "content-type": "a/b"},
+            {"authorization": "Bearer k", "content-type": "a/b"},
         ),
     ],
     ids=["key", "account", "own authorization", "own content type"],

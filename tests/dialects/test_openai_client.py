@@ -59,10 +59,10 @@ def test_url(base_url: str, expected: str) -> None:
 
 def test_headers() -> None:
     """The key goes as a bearer token; an endpoint's own headers win, whatever their case."""
-    plain = {"Content-Type": "application/json"}
+    plain = {"content-type": "application/json"}
 
     assert plain == CLIENT.headers(endpoint())
-    assert {**plain, "Authorization": "Bearer k"} == CLIENT.headers(endpoint(api_key="k"))
+    assert {**plain, "authorization": "Bearer k"} == CLIENT.headers(endpoint(api_key="k"))
     assert {**plain, "authorization": "Basic x", "X-Title": "t"} == CLIENT.headers(
         endpoint(api_key="k", headers={"authorization": "Basic x", "X-Title": "t"})
     )

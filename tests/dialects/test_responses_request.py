@@ -57,7 +57,7 @@ def test_url_and_headers() -> None:
     to = endpoint(base_url="https://r.openai.azure.com/openai/v1/?api-version=preview", api_key="k")
 
     assert "https://r.openai.azure.com/openai/v1/responses?api-version=preview" == CLIENT.url(to)
-    assert "Bearer k" == CLIENT.headers(to)["Authorization"]
+    assert "Bearer k" == CLIENT.headers(to)["authorization"]
     assert "static" == CLIENT.credentials(to)
     assert CLIENT.prefilled(Request.of(HELLO, {}), to, "Hel") is None
 

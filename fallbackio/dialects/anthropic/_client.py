@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects._dialect import CredentialKind
+from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects.anthropic._answer import AnthropicReader, reply_of
 from fallbackio.dialects.anthropic._errors import failure
 from fallbackio.dialects.anthropic._request import body_of, effective, may_prefill, refusal, unsayable
@@ -30,8 +31,7 @@ class AnthropicClient:
 
     def url(self, endpoint: Endpoint, *, stream: bool = False) -> str:
         """`…/v1/messages`, whether `base_url` ends in `/v1` or not."""
-        base = (endpoint.base_url or "").rstrip("/")
-        return f"{base}/messages" if base.endswith("/v1") else f"{base}/v1/messages"
+        return base_of(endpoint).within("/v1").url("messages")
 
     def credentials(self, endpoint: Endpoint) -> CredentialKind:
         """A key in a header."""
@@ -39,11 +39,7 @@ class AnthropicClient:
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         """Key, version and content type; the endpoint's own headers replace them by name."""
-        ours = {"content-type": "application/json", "anthropic-version": API_VERSION}
-        if endpoint.api_key is not None:
-            ours["x-api-key"] = endpoint.api_key
-        replaced = {name.lower() for name in endpoint.headers}
-        return {name: value for name, value in ours.items() if name not in replaced} | dict(endpoint.headers)
+        return headers_of(endpoint, "x-api-key", anthropic_version=API_VERSION)
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from fallbackio.dialects._place import base_of
 from fallbackio.endpoint import Endpoint
 
 __all__ = ["NEWEST", "url_of", "version_of"]
@@ -29,17 +30,11 @@ def url_of(endpoint: Endpoint, operation: str) -> str:
         >>> url_of(ours, "embeddings")
         'https://r.openai.azure.com/openai/deployments/gpt%204/embeddings?api-version=2024-10-21'
     """
-    base, mark, query = (endpoint.base_url or "").partition("?")
-    return f"{_home(base.rstrip('/'), query, endpoint.model)}/{operation}{mark}{query}"
-
-
-def _home(base: str, query: str, deployment: str) -> str:
-    if base.endswith("/v1") or _DEPLOYMENT.fullmatch(base):
-        return base
-    root = base.removesuffix("/openai")
-    if _VERSION.search(query):
-        return f"{root}/openai/deployments/{quote(deployment, safe='')}"
-    return f"{root}/openai/v1"
+    base = base_of(endpoint)
+    if not (base.root.endswith("/v1") or _DEPLOYMENT.fullmatch(base.root)):
+        dated = f"/deployments/{quote(endpoint.model, safe='')}"
+        base = base.within("/openai").within(dated if _VERSION.search(base.query) else "/v1")
+    return base.url(operation)
 
 
 def version_of(endpoint: Endpoint) -> str:
@@ -49,6 +44,6 @@ def version_of(endpoint: Endpoint) -> str:
         >>> version_of(Endpoint("gpt-4o", base_url="https://r.openai.azure.com?api-version=2024-10-21"))
         '2024-10-21'
     """
-    base, _, query = (endpoint.base_url or "").partition("?")
-    found = _VERSION.search(query)
-    return found[1] if found and not base.rstrip("/").endswith("/v1") else NEWEST
+    base = base_of(endpoint)
+    found = _VERSION.search(base.query)
+    return found[1] if found and not base.root.endswith("/v1") else NEWEST

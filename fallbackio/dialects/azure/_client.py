@@ -13,6 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from fallbackio.dialects._dialect import CredentialKind
+from fallbackio.dialects._place import headers_of
 from fallbackio.dialects._vendors import VENDORS
 from fallbackio.dialects.azure._address import NEWEST, url_of, version_of
 from fallbackio.dialects.azure._errors import failure
@@ -65,12 +66,7 @@ class AzureClient:
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         """`api-key` unless there is a token, and content type; the endpoint's own headers win."""
-        ours = {"Content-Type": "application/json"}
-        if endpoint.api_key is not None and endpoint.token is None:
-            ours["api-key"] = endpoint.api_key
-        named = {name.lower() for name in endpoint.headers}
-        kept = {name: value for name, value in ours.items() if name.lower() not in named}
-        return {**kept, **endpoint.headers}
+        return headers_of(endpoint, "api-key")
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for what the endpoint's api-version would refuse."""

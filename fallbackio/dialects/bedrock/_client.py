@@ -14,6 +14,7 @@ from urllib.parse import quote
 from fallbackio import _aws
 from fallbackio.dialects._dialect import CredentialKind
 from fallbackio.dialects._outgoing import dumps, effective
+from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects.bedrock._answer import BedrockReader, reply_of
 from fallbackio.dialects.bedrock._errors import failure
 from fallbackio.dialects.bedrock._request import body_of
@@ -30,8 +31,8 @@ class BedrockClient:
 
     def url(self, endpoint: Endpoint, *, stream: bool = False) -> str:
         """The model's own path; colons and slashes of its id or ARN are percent-encoded."""
-        base = (endpoint.base_url or "").rstrip("/")
-        return f"{base}/model/{quote(endpoint.model, safe='')}/converse{'-stream' if stream else ''}"
+        path = f"model/{quote(endpoint.model, safe='')}/converse{'-stream' if stream else ''}"
+        return base_of(endpoint).url(path)
 
     def credentials(self, endpoint: Endpoint) -> CredentialKind:
         """A key, or a header of the endpoint's own, goes before AWS credentials."""
@@ -45,13 +46,7 @@ class BedrockClient:
             ConfigError: botocore is not installed.
         """
         _aws.require()
-        ours = {"Content-Type": "application/json"}
-        if endpoint.api_key is not None:
-            ours["Authorization"] = f"Bearer {endpoint.api_key}"
-        replaced = {name.lower() for name in endpoint.headers}
-        return {name: value for name, value in ours.items() if name.lower() not in replaced} | dict(
-            endpoint.headers
-        )
+        return headers_of(endpoint)
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fallbackio.dialects._dialect import CredentialKind
-from fallbackio.dialects._outgoing import bearer, dumps, effective, refusal
+from fallbackio.dialects._outgoing import dumps, effective, refusal
+from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects.cohere._answer import CohereReader, reply_of
 from fallbackio.dialects.cohere._errors import failure
 from fallbackio.dialects.cohere._request import API, body_of, lost_of
-from fallbackio.dialects.cohere._url import url_of
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError
 from fallbackio.model import Reply, Request
@@ -22,7 +22,7 @@ class CohereClient:
 
     def url(self, endpoint: Endpoint, *, stream: bool = False) -> str:
         """`…/v2/chat`, whether `base_url` ends in `/v2` or not."""
-        return url_of(endpoint, "chat")
+        return base_of(endpoint).within("/v2").url("chat")
 
     def credentials(self, endpoint: Endpoint) -> CredentialKind:
         """A key in a header."""
@@ -30,7 +30,7 @@ class CohereClient:
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         """Key and content type; the endpoint's own headers win, whatever their case."""
-        return bearer(endpoint)
+        return headers_of(endpoint)
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""

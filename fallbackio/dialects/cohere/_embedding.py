@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects._outgoing import beyond, dumps, effective, refusal, unsayable
+from fallbackio.dialects._place import base_of
 from fallbackio.dialects._shared import json_object
 from fallbackio.dialects.cohere._answer import tokens
 from fallbackio.dialects.cohere._errors import in_band
 from fallbackio.dialects.cohere._read import Fields, a_list, a_string, an_object, refuse
-from fallbackio.dialects.cohere._url import url_of
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import BadAnswer
 from fallbackio.model import EmbeddingRequest, Embeddings, Usage
@@ -43,7 +43,7 @@ class CohereEmbedding:
 
     def url(self, endpoint: Endpoint) -> str:
         """`…/v2/embed`, whether `base_url` ends in `/v2` or not."""
-        return url_of(endpoint, "embed")
+        return base_of(endpoint).within("/v2").url("embed")
 
     def encode(self, request: EmbeddingRequest, endpoint: Endpoint) -> bytes:
         """The body; raises `InvalidRequest` for more texts than one request may have."""

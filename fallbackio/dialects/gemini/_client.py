@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects._dialect import CredentialKind
+from fallbackio.dialects._place import headers_of
 from fallbackio.dialects.gemini._answer import GeminiReader, reply_of
 from fallbackio.dialects.gemini._errors import failure
 from fallbackio.dialects.gemini._models import address, bare, is_vertex, version
@@ -39,11 +40,7 @@ class GeminiClient:
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         """Key and content type; the endpoint's own headers replace them by name."""
-        ours = {"content-type": "application/json"}
-        if endpoint.api_key is not None:
-            ours["x-goog-api-key"] = endpoint.api_key
-        replaced = {name.lower() for name in endpoint.headers}
-        return {name: value for name, value in ours.items() if name not in replaced} | dict(endpoint.headers)
+        return headers_of(endpoint, "x-goog-api-key")
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
+from fallbackio.dialects._place import base_of
 from fallbackio.endpoint import Endpoint
 
 __all__ = ["address", "bare", "is_pro", "is_vertex", "since_3", "version"]
@@ -70,16 +71,15 @@ def address(endpoint: Endpoint, method: str, query: str = "") -> str:
 
     A bare root gets its version, a Vertex address without a publisher Google's.
     """
-    base, _, asked = (endpoint.base_url or "").partition("?")
-    base = base.rstrip("/").removesuffix("/openai")  # where AI Studio's compatible API would be
+    base = base_of(endpoint).without("/openai")  # where AI Studio's compatible API would be
     vertex = is_vertex(endpoint)
-    path = urlsplit(base).path
+    path = urlsplit(base.root).path
     if "/projects/" not in path and not _HAS_VERSION.search(path):
-        base += "/v1" if vertex else "/v1beta"
+        base = base.within("/v1" if vertex else "/v1beta")
     model = bare(endpoint.model)
     if not model.startswith(_PLACED):
-        base += "/publishers/google" if vertex and "/publishers/" not in path else ""
+        if vertex and "/publishers/" not in path:
+            base = base.within("/publishers/google")
+        base = base.within("/models")
         model = quote(model, safe="")
-        base += "" if base.endswith("/models") else "/models"
-    queries = "&".join([part for part in (query, asked) if part])
-    return f"{base}/{quote(model, safe='/%')}:{method}" + (f"?{queries}" if queries else "")
+    return base.url(f"{quote(model, safe='/%')}:{method}", query)

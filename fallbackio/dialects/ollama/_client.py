@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fallbackio.dialects._dialect import CredentialKind
-from fallbackio.dialects._outgoing import bearer, dumps, effective, refusal
+from fallbackio.dialects._outgoing import dumps, effective, refusal
+from fallbackio.dialects._place import headers_of
 from fallbackio.dialects.ollama._answer import OllamaReader, reply_of
 from fallbackio.dialects.ollama._errors import failure
 from fallbackio.dialects.ollama._request import API, body_of, lost_of
@@ -33,7 +34,7 @@ class OllamaClient:
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         """Content type and key; the endpoint's own headers win, whatever their case."""
-        return bearer(endpoint)
+        return headers_of(endpoint)
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""

@@ -16,6 +16,7 @@ import orjson
 
 from fallbackio.dialects import _quirks
 from fallbackio.dialects._dialect import CredentialKind
+from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects._shared import count, json_object
 from fallbackio.dialects._state import KEY, own_state
 from fallbackio.dialects._vendors import VENDORS, Vendor
@@ -67,8 +68,7 @@ class OpenAIClient:
 
     def url(self, endpoint: Endpoint, *, stream: bool = False) -> str:
         """Where requests of `endpoint` go; a query in its `base_url` (Azure's api-version) is kept."""
-        base, mark, query = (endpoint.base_url or "").partition("?")
-        return f"{base.rstrip('/')}/chat/completions{mark}{query}"
+        return base_of(endpoint).url("chat/completions")
 
     def credentials(self, endpoint: Endpoint) -> CredentialKind:
         """A key in a header."""
@@ -76,12 +76,7 @@ class OpenAIClient:
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         """Authentication and content type; the endpoint's own headers win, whatever their case."""
-        ours = {"Content-Type": "application/json"}
-        if endpoint.api_key is not None:
-            ours["Authorization"] = f"Bearer {endpoint.api_key}"
-        named = {name.lower() for name in endpoint.headers}
-        kept = {name: value for name, value in ours.items() if name.lower() not in named}
-        return {**kept, **endpoint.headers}
+        return headers_of(endpoint)
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Everything that callers say in OpenAI's terms can be said, but for what the vendor refuses."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from fallbackio.dialects._place import base_of
 from fallbackio.dialects._shared import count, json_object
 from fallbackio.dialects.openai._client import dumps
 from fallbackio.dialects.openai._errors import in_band
@@ -50,8 +51,7 @@ class OpenAIEmbeddings:
 
     def url(self, endpoint: Endpoint) -> str:
         """Beside the chat completions; a query in `base_url` is kept."""
-        base, mark, query = (endpoint.base_url or "").partition("?")
-        return f"{base.rstrip('/')}/embeddings{mark}{query}"
+        return base_of(endpoint).url("embeddings")
 
     def encode(self, request: EmbeddingRequest, endpoint: Endpoint) -> bytes:
         """The body; the endpoint's own parameters win, and `None` takes one out."""

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 from fallbackio.dialects._dialect import CredentialKind
 from fallbackio.dialects._outgoing import effective, refusal
+from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects._shared import json_object
-from fallbackio.dialects.openai._client import OpenAIClient, dumps
+from fallbackio.dialects.openai._client import dumps
 from fallbackio.dialects.openai_responses._answer import reply_of
 from fallbackio.dialects.openai_responses._errors import failure
 from fallbackio.dialects.openai_responses._request import API, body_of, lost_in
@@ -27,13 +28,9 @@ __all__ = ["ResponsesClient"]
 class ResponsesClient:
     """The client side of the dialect; has no state."""
 
-    def __init__(self) -> None:
-        self._openai = OpenAIClient()
-
     def url(self, endpoint: Endpoint, *, stream: bool = False) -> str:
         """`…/responses`; a query in `base_url` is kept."""
-        base, mark, query = (endpoint.base_url or "").partition("?")
-        return f"{base.rstrip('/')}/responses{mark}{query}"
+        return base_of(endpoint).url("responses")
 
     def credentials(self, endpoint: Endpoint) -> CredentialKind:
         """A key in a header."""
@@ -41,7 +38,7 @@ class ResponsesClient:
 
     def headers(self, endpoint: Endpoint) -> dict[str, str]:
         """As for chat completions."""
-        return self._openai.headers(endpoint)
+        return headers_of(endpoint)
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""
