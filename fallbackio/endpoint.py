@@ -27,6 +27,7 @@ __all__ = [
     "Provider",
     "TokenSource",
     "Upstream",
+    "server_of",
     "unnoted",
 ]
 
@@ -448,6 +449,19 @@ class Endpoint:
         return cls(
             model or name, name=name, vendor=vendor or name, context_window=context_window, fn=fn, **settings
         )
+
+
+def server_of(endpoint: Endpoint) -> tuple[str, int]:
+    """Host and port of the endpoint's server; empty and 0 for a function.
+
+    Example:
+        >>> server_of(Endpoint("llama-3", base_url="http://localhost:8000/v1"))
+        ('localhost', 8000)
+    """
+    if endpoint.base_url is None:
+        return "", 0
+    parts = urlsplit(endpoint.base_url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _members(given: object) -> tuple[str | Endpoint, ...]:

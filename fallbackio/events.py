@@ -2,8 +2,8 @@
 
 A call emits `CallStarted`, for each attempt `AttemptStarted` and `AttemptEnded`, a `FailedOver`
 whenever it moves past an endpoint, `StreamResumed` when a broken stream goes on, and `CallEnded`.  A
-breaker emits `BreakerMoved`.  No event holds a key, and none holds a prompt or an answer but for sinks
-that ask for them (`wants_content`).
+breaker emits `BreakerMoved`, the early warning `FallbackRateRose` and `FallbackRateFell`.  No event
+holds a key, and none holds a prompt or an answer but for sinks that ask for them (`wants_content`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ __all__ = [
     "Event",
     "EventSink",
     "FailedOver",
+    "FallbackRateFell",
+    "FallbackRateRose",
     "StreamResumed",
     "without_content",
 ]
@@ -177,6 +179,50 @@ class BreakerMoved:
 
 
 @frozen(kw_only=True)
+class FallbackRateRose:
+    """More calls fall back than usual: the early warning, given once.
+
+    Attributes:
+        ratio: Share of the calls of the last `over_s` seconds that fell back.
+        usual_ratio: Share of those before; 0 if there were too few to tell.
+        calls, fallbacks: How many that are.
+        by_error: How many fell back for which kind of failure, the most frequent first.
+        by_endpoint: How many moved on from which endpoint, the most frequent first.
+
+    Example:
+        >>> event.ratio, event.usual_ratio, event.by_error
+        (0.34, 0.004, {'Overloaded': 30, 'TimedOut': 11})
+    """
+
+    chain: str
+    ratio: float
+    usual_ratio: float
+    calls: int
+    fallbacks: int
+    over_s: float
+    by_error: Mapping[str, int]
+    by_endpoint: Mapping[str, int]
+
+
+@frozen(kw_only=True)
+class FallbackRateFell:
+    """The fallback rate that had risen is low again.
+
+    Attributes:
+        ratio: Share of the latest calls that fell back.
+        lasted_s: Seconds since it rose.
+
+    Example:
+        >>> event.ratio, event.lasted_s
+        (0.01, 312.5)
+    """
+
+    chain: str
+    ratio: float
+    lasted_s: float
+
+
+@frozen(kw_only=True)
 class CallEnded:
     """A call ended.
 
@@ -205,7 +251,17 @@ class CallEnded:
     reply: Reply | None = field(default=None, repr=False)
 
 
-Event = CallStarted | AttemptStarted | AttemptEnded | FailedOver | StreamResumed | BreakerMoved | CallEnded
+Event = (
+    CallStarted
+    | AttemptStarted
+    | AttemptEnded
+    | FailedOver
+    | StreamResumed
+    | BreakerMoved
+    | FallbackRateRose
+    | FallbackRateFell
+    | CallEnded
+)
 
 
 class EventSink(Protocol):

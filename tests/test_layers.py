@@ -17,6 +17,7 @@ RANKS = {
     "clock": 0,
     "_checks": 1,
     "_tasks": 1,
+    "_window": 1,
     "model": 1,
     "_aws": 2,
     "_draft": 2,

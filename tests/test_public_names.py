@@ -16,7 +16,7 @@ MODULES: list[ModuleType] = [
     fallbackio,
     *(
         importlib.import_module(f"fallbackio.{name}")
-        for name in ["errors", "events", "breaker", "simulator", "testing", "web"]
+        for name in ["errors", "events", "breaker", "observe", "simulator", "testing", "web"]
     ),
 ]
 

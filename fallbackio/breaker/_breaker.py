@@ -22,11 +22,11 @@ from inspect import iscoroutinefunction
 from math import inf
 from typing import Any, ParamSpec, TypeVar
 
+from fallbackio._window import Window
 from fallbackio.breaker._aiobreaker import Circuit, CircuitOpen, State
 from fallbackio.breaker._policy import BreakerPolicy
 from fallbackio.breaker._rules import Backoff, Severity, verdict
 from fallbackio.breaker._table import PHASES, TRANSITIONS, BreakerPhase, Signal
-from fallbackio.breaker._window import Window
 from fallbackio.clock import Clock, now
 from fallbackio.clock import chance as new_chance
 from fallbackio.errors import AttemptError, Refused

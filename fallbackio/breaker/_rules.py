@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from enum import Enum
 
+from fallbackio._window import Window
 from fallbackio.breaker._policy import BreakerPolicy
-from fallbackio.breaker._window import Window
 
 __all__ = ["Backoff", "Severity", "verdict"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from fallbackio import clock
 from fallbackio.chain._latency import Latencies
@@ -12,6 +12,7 @@ from fallbackio.chain._line import Line, Place
 from fallbackio.chain._plan import Plan, Route, Send
 from fallbackio.chain._resume import open_continued
 from fallbackio.chain._settings import OnBreak
+from fallbackio.chain._telling import Outcome, attempt_ended, attempt_started, call_ended
 from fallbackio.chain._try import Try
 from fallbackio.endpoint import Note, Provider, Upstream
 from fallbackio.errors import (
@@ -24,8 +25,8 @@ from fallbackio.errors import (
     InvalidRequest,
     StreamBroken,
 )
-from fallbackio.events import AttemptEnded, AttemptStarted, CallEnded, CallStarted, FailedOver, StreamResumed
-from fallbackio.model import NO_USAGE, Attempt, Reply, Report, Request, Usage
+from fallbackio.events import FailedOver, StreamResumed
+from fallbackio.model import NO_USAGE, Attempt, Embeddings, Reply, Report, Request, Usage
 from fallbackio.observe import Fanout
 from fallbackio.selection import estimated_tokens
 
@@ -56,6 +57,7 @@ class Call:
         "_entries",
         "_leave",
         "_line",
+        "_moved",
         "_origin",
         "_over",
         "_tokens",
@@ -131,8 +133,9 @@ class Call:
         self._delivered = False  # the consumer has something: from now on only StreamBroken is raised
         self._entries: list[Try | Attempt] = []
         self._origin: tuple[Route, AttemptError] | None = None  # where the call last failed
-        if tell.listened_to:
-            tell(CallStarted(chain=setup.name, call=number, stream=request.stream))
+        self._moved = False  # it has failed over
+        if tell.rate is not None:
+            tell.rate.began(started)
 
     def tokens(self) -> float:
         """What the request will be counted as, about."""
@@ -248,16 +251,18 @@ class Call:
         if not extra:
             self._note_failover(ask.leg.route)
         if self.tell.listened_to:
-            name = ask.leg.route.spec.name
-            self.tell(
-                AttemptStarted(chain=self.chain, call=self.number, endpoint=name, forced=attempt.forced)
-            )
+            attempt_started(self, attempt, len(self._entries))
         return attempt
 
     def ended(self, attempt: Attempt) -> None:
         """An entry of the ledger is complete."""
         if self.tell.listened_to or (attempt.error is not None and attempt.error.needs_operator):
-            self.tell(AttemptEnded(chain=self.chain, call=self.number, attempt=attempt))
+            attempt_ended(self, attempt, self._place_of(attempt))
+
+    def _place_of(self, attempt: Attempt) -> int:
+        """Its place in the ledger, from 1."""
+        entries = enumerate(self._entries, 1)
+        return next(n for n, e in entries if (e.attempt if isinstance(e, Try) else e) is attempt)
 
     def noted(self, attempt: Try, error: AttemptError) -> bool:
         """Let the plan know; false if the call ends with this failure."""
@@ -298,7 +303,11 @@ class Call:
         self._origin = None
         if origin is not target:
             names = {"origin": origin.spec.name, "target": target.spec.name}
-            self.tell(FailedOver(chain=self.chain, call=self.number, error=error, **names))
+            event = FailedOver(chain=self.chain, call=self.number, error=error, **names)
+            self.tell(event)
+            if self.tell.rate is not None and not self._moved:
+                self.tell.rate.fell_back(event, clock.now())
+            self._moved = True
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
@@ -318,28 +327,26 @@ class Call:
 
     def answered(self, reply: Reply) -> Reply:
         """The reply with its report; the call is over."""
-        return reply.with_report(self.served(), also=self._broken_usage())
+        return reply.with_report(self.served(reply), also=self._broken_usage())
 
-    def served(self) -> Report:
+    def served(self, answer: Reply | Embeddings) -> Report:
         """The report of the call, which has its answer and is over."""
         report = self.report()
-        self._end("answered", report)
+        self._end("answered", report, answer=answer)
         return report
 
     def _end(
         self,
-        outcome: Literal["answered", "failed", "cancelled"],
+        outcome: Outcome,
         report: Report | None = None,
         error: FallbackError | None = None,
+        answer: Reply | Embeddings | None = None,
     ) -> None:
         """The call is over, and says so once."""
         self._over = True
         self._leave()
         if self.tell.listened_to:
-            told = report or self.report()
-            self.tell(
-                CallEnded(chain=self.chain, call=self.number, report=told, outcome=outcome, error=error)
-            )
+            call_ended(self, outcome, report or self.report(), error, answer)
 
     def _broken_usage(self) -> Usage:
         """What the parts of a mended answer cost, besides its last: their pieces, where nothing was said."""

@@ -39,6 +39,7 @@ from fallbackio.chain._setup import Setup
 from fallbackio.chain._size import least_tokens
 from fallbackio.chain._strategy import Sequence
 from fallbackio.chain._stream import Stream
+from fallbackio.chain._telling import call_started
 from fallbackio.chain._try import Try
 from fallbackio.errors import ChainClosed, ChainExhausted, ConfigError, FallbackError, InvalidRequest
 from fallbackio.model import EmbeddingRequest, Embeddings, Message, Reply, Request
@@ -200,7 +201,7 @@ class Coordinator:
         call = self._begin(setup, request.as_messages(), Wish(timeout=timeout))
         call.strategy = Sequence()  # there is no first content to race for, so nobody runs beside another
         embeddings = await self._run(call, partial(setup.answering.vectors, request))
-        return attrs.evolve(embeddings, report=call.served())
+        return attrs.evolve(embeddings, report=call.served(embeddings))
 
     def session(self, id: str = "", *, return_after_s: float = RETURN_AFTER_S) -> Session:
         """A conversation that keeps to the endpoint that answered it last, while that is well.
@@ -342,7 +343,7 @@ class Coordinator:
         )
         self._gate.enter(setup.name)
         setup.budget.deposit()
-        return Call(
+        call = Call(
             setup=setup,
             number=next(self._numbers),
             started=now,
@@ -356,6 +357,9 @@ class Coordinator:
             leave=self._gate.leave,
             served_by=None if session is None else partial(session.answered, setup),
         )
+        if self._tell.listened_to:
+            call_started(call, only or setup.routes[0], "" if session is None else session.name)
+        return call
 
     def _turns(self, setup: Setup, session: Session | None, now: float) -> Iterator[Turn]:
         """Whom this call asks, in which order."""

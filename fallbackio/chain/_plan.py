@@ -25,7 +25,7 @@ from fallbackio.chain._legs import Leg, Legs
 from fallbackio.chain._needs import NOTHING, Needs
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.chain._table import Again, Handling, Onward, handling
-from fallbackio.endpoint import Endpoint, Provider
+from fallbackio.endpoint import Endpoint, Provider, server_of
 from fallbackio.errors import AttemptError, ConnectionFailed, InvalidRequest, RateLimited, Refused
 from fallbackio.model import Request
 from fallbackio.selection import Load, Ramp, Room, Taken
@@ -48,6 +48,7 @@ class Route:
     compared: bool = True  # whether anybody looks at its load
     listing: Listing | None = None  # where its model is looked up, for what the user has not said
     price: float | None = None  # to compare by: US dollars for a million tokens in and one out
+    server: tuple[str, int] = field(default=Factory(lambda self: server_of(self.spec), takes_self=True))
 
     def check(self, request: Request) -> None:
         """Raise `InvalidRequest`, which names the endpoint, if it cannot express the request."""

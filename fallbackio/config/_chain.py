@@ -28,10 +28,12 @@ from fallbackio.config._pools import arranged, resolve_steps
 from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ConfigError
 from fallbackio.events import ChainSink, EventSink
-from fallbackio.observe import Fanout
+from fallbackio.observe import EarlyWarning, Fanout
 from fallbackio.transport import Session
 
 __all__ = ["Chain"]
+
+_EARLY_WARNING = EarlyWarning()
 
 
 class Chain(Coordinator):
@@ -84,6 +86,8 @@ class Chain(Coordinator):
             has rotted is found before it is needed.
         upstream: `"stream"` makes `complete` ask for a stream upstream also without a
             `ttft_timeout`.
+        early_warning: When to say that more calls than usual fall back, with an event and an error in
+            the log; `None` for never.
         sinks: Told of every event, each in a thread of its own; see `fallbackio.events.EventSink`.
         max_answer_bytes: A longer answer is a `BadAnswer`.
         name: What log and events call the chain.
@@ -123,6 +127,7 @@ class Chain(Coordinator):
         warm: float = 0.0,
         upstream: Literal["plain", "stream"] = "plain",
         sinks: Iterable[EventSink | ChainSink] = (),
+        early_warning: EarlyWarning | None = _EARLY_WARNING,
         max_answer_bytes: int = 32 * 2**20,
         name: str = "chain",
         seed: int | None = None,
@@ -134,6 +139,12 @@ class Chain(Coordinator):
         _is("strategy", strategy, str | Strategy, '"sequence", "hedge", "race", or a Sequence, Hedge or Race')
         _is("breaker", breaker, BreakerPolicy | None, "a BreakerPolicy, such as BreakerPolicy(consecutive=5)")
         _is("retry", retry, RetryPolicy | None, "a RetryPolicy; how often is max_retries=")
+        _is(
+            "early_warning",
+            early_warning,
+            EarlyWarning | None,
+            "an EarlyWarning, such as EarlyWarning(ratio=0.1)",
+        )
         _is("sinks", sinks, Iterable, "a list of functions of one event; put it in a list")
         if accept is not None and not callable(accept):
             raise ConfigError(f"accept must be a function of the reply, not {accept!r}")
@@ -150,7 +161,7 @@ class Chain(Coordinator):
         )
         needs = needs_of(require)
         chance = clock.chance(seed)
-        tell = Fanout(sinks, chain=name)
+        tell = Fanout(sinks, chain=name, early_warning=early_warning)
         session = Session(connect_timeout=connect_timeout, max_answer_bytes=max_answer_bytes)
         making = Making(session, breaker or BreakerPolicy(), chance, tell)
         setup = Setup(

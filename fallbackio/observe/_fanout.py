@@ -22,6 +22,7 @@ from fallbackio import clock
 from fallbackio.errors import ConfigError
 from fallbackio.events import ChainSink, Event, EventSink, without_content
 from fallbackio.observe._courier import Courier
+from fallbackio.observe._early_warning import EarlyWarning, FallbackRate
 from fallbackio.observe._logging import Log
 from fallbackio.observe._throttle import Throttle
 
@@ -71,6 +72,11 @@ class Fanout:
         listened_to: Whether anybody wants every event.  Where it is false only failovers, moves of
             breakers and loud failures are worth making an event of, for the log.
         wants_content: Whether anybody has asked for prompts and answers.
+        rate: How many calls fall back, where that is watched.
+
+    Example:
+        >>> tell = Fanout([print])
+        >>> tell(BreakerMoved(endpoint="a", old="closed", new="open", open_s=5.1, reason="by hand"))
     """
 
     __slots__ = (
@@ -80,10 +86,18 @@ class Fanout:
         "_now",
         "_throttle",
         "listened_to",
+        "rate",
         "wants_content",
     )
 
-    def __init__(self, sinks: Iterable[EventSink | ChainSink] = (), *, chain: str = "chain") -> None:
+    def __init__(
+        self,
+        sinks: Iterable[EventSink | ChainSink] = (),
+        *,
+        chain: str = "chain",
+        early_warning: EarlyWarning | None = None,
+    ) -> None:
+        self.rate = None if early_warning is None else FallbackRate(early_warning, chain, self)
         self._log = Log()
         self._now: list[tuple[EventSink, bool]] = [(self._log, False)]  # and whether it wants content
         self._couriers: list[tuple[Courier, bool]] = []

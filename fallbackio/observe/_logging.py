@@ -1,5 +1,7 @@
 """The log: one warning per failover, one line per move of a breaker, an error where somebody must act.
 
+An error too is the early warning, that more calls fall back than usual.
+
 Records carry their facts in `extra` under names beginning with `fallbackio_`, for structured logs.
 The provider's own words are not logged: they may quote a prompt.
 
@@ -19,7 +21,14 @@ from attrs import define, frozen
 
 from fallbackio import clock
 from fallbackio.errors import AttemptError, Refused
-from fallbackio.events import AttemptEnded, BreakerMoved, Event, FailedOver
+from fallbackio.events import (
+    AttemptEnded,
+    BreakerMoved,
+    Event,
+    FailedOver,
+    FallbackRateFell,
+    FallbackRateRose,
+)
 from fallbackio.observe._throttle import Throttle
 
 __all__ = ["Log", "log_event"]
@@ -105,7 +114,11 @@ class Log:
 
 
 def log_event(event: Event) -> None:
-    """Log what an operator wants to know, at once; other events pass."""
+    """Log what an operator wants to know, at once; other events pass.
+
+    Example:
+        >>> log_event(BreakerMoved(endpoint="a", old="closed", new="open", open_s=5.1, reason="by hand"))
+    """
     line = _line(event)
     if line is not None:
         line.write()
@@ -145,7 +158,47 @@ def _line(event: Event) -> Line | None:
                 (attempt.endpoint, _facts(attempt.error)),
                 _extra(attempt.error, endpoint=attempt.endpoint),
             )
+        case FallbackRateRose():
+            return _risen(event)
+        case FallbackRateFell(chain=chain, ratio=ratio, lasted_s=lasted_s):
+            return Line(
+                (chain, "fell"),
+                logging.INFO,
+                "%s: fallback rate back at %s after %.0f s",
+                (chain, _percent(ratio), lasted_s),
+                {"fallbackio_chain": chain, "fallbackio_ratio": ratio},
+            )
     return None
+
+
+def _risen(event: FallbackRateRose) -> Line:
+    usually = _percent(event.usual_ratio) if event.usual_ratio else "none do"
+    return Line(
+        (event.chain, "rose"),
+        logging.ERROR,
+        "%s: %s of the calls of the last %.0f s fell back (%d of %d), usually %s: %s; %s",
+        (
+            event.chain,
+            _percent(event.ratio),
+            event.over_s,
+            event.fallbacks,
+            event.calls,
+            usually,
+            ", ".join(f"{count} {error}" for error, count in event.by_error.items()),
+            ", ".join(f"{count} from {origin}" for origin, count in event.by_endpoint.items()),
+        ),
+        {
+            "fallbackio_chain": event.chain,
+            "fallbackio_ratio": event.ratio,
+            "fallbackio_usual_ratio": event.usual_ratio,
+            "fallbackio_by_error": dict(event.by_error),
+            "fallbackio_by_endpoint": dict(event.by_endpoint),
+        },
+    )
+
+
+def _percent(ratio: float) -> str:
+    return f"{ratio:.1%}"
 
 
 def _facts(error: AttemptError) -> str:

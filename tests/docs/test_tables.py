@@ -14,7 +14,14 @@ from fallbackio import errors
 from fallbackio.breaker import Severity
 from fallbackio.chain._table import Again, Onward, handling
 from fallbackio.errors import AttemptError
-from fallbackio.events import AttemptEnded, BreakerMoved, Event, FailedOver
+from fallbackio.events import (
+    AttemptEnded,
+    BreakerMoved,
+    Event,
+    FailedOver,
+    FallbackRateFell,
+    FallbackRateRose,
+)
 from fallbackio.observe import log_event
 
 
@@ -86,6 +93,17 @@ LOGGED: dict[str, Event] = {
         endpoint="a", old="closed", new="open", open_s=5, reason="5 failures in a row"
     ),
     "circuit half open, closed": BreakerMoved(endpoint="a", old="open", new="half_open", open_s=0, reason=""),
+    "more calls fall back than usual": FallbackRateRose(
+        chain="c",
+        ratio=0.3,
+        usual_ratio=0.01,
+        calls=100,
+        fallbacks=30,
+        over_s=60,
+        by_error={"Overloaded": 30},
+        by_endpoint={"a": 30},
+    ),
+    "the fallback rate is low again": FallbackRateFell(chain="c", ratio=0.01, lasted_s=300),
     "key, quota or model refused": AttemptEnded(chain="c", call=1, attempt=ENTRY),
 }
 

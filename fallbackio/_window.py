@@ -1,8 +1,8 @@
 """A sliding window of results: ten exact buckets, no clock of its own.
 
 The caller passes the time in.  A result counts while its bucket is among the last ten, that is for
-90 to 100 % of the window's length; an average that decays would hide a burst.  Odd rule: a clock that
-goes backwards adds to the newest bucket.
+90 to 100 % of the window's length; an average that decays would hide a burst.  Breakers count results
+in it, the early warning counts calls.  Odd rule: a clock that goes backwards adds to the newest bucket.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BUCKETS = 10
 class Window:
     """Counts calls and failures of the last `length_s` seconds.
 
-    `calls` and `failures` are as of the last `add`, which is when they are asked for.
+    `calls` and `failures` are as of the instant that was named last.
     """
 
     __slots__ = ("_calls", "_failures", "_marks", "_slot", "_width_s")
@@ -34,11 +34,23 @@ class Window:
 
     def add(self, now: float, failed: int) -> None:
         """Count one call at `now`; `failed` is 1 or 0."""
+        # As `forget`, written out, because every healthy call comes by here.
         slot = now // self._width_s
         if slot > self._slot:
             self._roll(slot)
         self._calls += 1
         self._failures += failed
+
+    def fail(self, now: float) -> None:
+        """Count a failure at `now`, of a call that was counted before."""
+        self.forget(now)
+        self._failures += 1
+
+    def forget(self, now: float) -> None:
+        """Let go of what is too old at `now`."""
+        slot = now // self._width_s
+        if slot > self._slot:
+            self._roll(slot)
 
     @property
     def calls(self) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fallbackio.breaker._window import BUCKETS, Window
+from fallbackio._window import BUCKETS, Window
 
 
 def counts(window: Window) -> tuple[int, int]:
