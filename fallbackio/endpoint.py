@@ -150,6 +150,29 @@ def _key(instance: object, attribute: Attribute[Any], value: object) -> None:
         raise ConfigError("api_key is empty; leave it out to read it from the environment")
 
 
+# POSIX: what a variable of the environment may be called, lower case included.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _variable(what: str, value: object) -> None:
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):
+        # What was given is not shown, because the slip may be the secret itself.
+        raise ConfigError(
+            f"{what} must be the name of an environment variable, such as OPENAI_API_KEY, and not its value"
+        )
+
+
+def _env(instance: object, attribute: Attribute[Any], value: object) -> None:
+    if value != "":
+        _variable(attribute.name, value)
+
+
+def _headers_env(instance: object, attribute: Attribute[Any], value: object) -> None:
+    for name, variable in _mapping(attribute.name, value, '{"x-api-key": "PROXY_KEY"}').items():
+        _header_name(name)
+        _variable(f"{attribute.name}[{name!r}]", variable)
+
+
 def _params(instance: object, attribute: Attribute[Any], value: object) -> None:
     for name in _mapping(attribute.name, value, '{"temperature": 0}'):
         _string("a name in params", name)
@@ -157,15 +180,19 @@ def _params(instance: object, attribute: Attribute[Any], value: object) -> None:
 
 def _headers(instance: object, attribute: Attribute[Any], value: object) -> None:
     for name, content in _mapping(attribute.name, value, '{"x-title": "ours"}').items():
-        text = _string("a header's name", name)
-        begins = _TOKEN.match(text)
-        if begins is None or begins[0] != text:
-            # Only its beginning is shown, because the slip may be a whole header, with its key.
-            raise ConfigError(
-                "a header's name in headers consists of letters, digits and hyphens, without spaces or "
-                f"colons; the one that begins {begins[0] if begins else ''!r} does not"
-            )
-        _header_value(f"header {text!r}", content)
+        _header_value(f"header {_header_name(name)!r}", content)
+
+
+def _header_name(name: object) -> str:
+    text = _string("a header's name", name)
+    begins = _TOKEN.match(text)
+    if begins is None or begins[0] != text:
+        # Only its beginning is shown, because the slip may be a whole header, with its key.
+        raise ConfigError(
+            "a header's name in headers consists of letters, digits and hyphens, without spaces or "
+            f"colons; the one that begins {begins[0] if begins else ''!r} does not"
+        )
+    return text
 
 
 def _mapping(name: str, value: object, example: str) -> Mapping[object, object]:
@@ -307,15 +334,18 @@ class Endpoint:
         name: What ledger, logs and events call it; `"vendor/model"` by default.  Unique in a chain.
         api_key: The key; by default read from the vendor's environment variable when the chain is
             built.  Never shown by `repr`.
+        api_key_env: Name of the variable to read it from, in place of the vendor's.
         base_url: Where the provider's API begins, for example `"http://localhost:8000/v1"`; by
             default the vendor's.  Without user and password, which belong into `headers`; a query
             (Azure's `?api-version=…`) is kept, and never shown by `repr`.
+        base_url_env: Name of the variable that holds `base_url`.
         dialect: The wire format, `"openai"` or `"anthropic"`; by default the vendor's, else
             `"openai"`.
         vendor: Who runs it; endpoints of one vendor are one failure domain.  By default the host
             of `base_url`.
         params: Parameters that replace the call's own for this endpoint; `None` removes one.
         headers: HTTP headers to add.
+        headers_env: More of them, by the names of the variables that hold their values.
         unsupported: What to do with a parameter that the dialect cannot express: `"error"` raises
             `InvalidRequest` before anything is sent, `"drop"` leaves it out with one warning.
         context_window: The model's context in tokens; by default what is known of the model.  A prompt
@@ -350,11 +380,14 @@ class Endpoint:
     model: str = field(validator=_text)
     name: str = field(default="", kw_only=True, validator=_label)
     api_key: str | None = field(default=None, kw_only=True, repr=False, validator=_key)
+    api_key_env: str = field(default="", kw_only=True, validator=_env)
     base_url: str | None = field(default=None, kw_only=True, repr=_without_query, validator=_url)
+    base_url_env: str = field(default="", kw_only=True, validator=_env)
     dialect: str | None = field(default=None, kw_only=True, validator=_dialect)
     vendor: str = field(default="", kw_only=True, validator=_label)
     params: Mapping[str, Any] = field(factory=dict, kw_only=True, repr=False, hash=False, validator=_params)
     headers: Mapping[str, str] = field(factory=dict, kw_only=True, repr=False, hash=False, validator=_headers)
+    headers_env: Mapping[str, str] = field(factory=dict, kw_only=True, hash=False, validator=_headers_env)
     unsupported: Literal["error", "drop"] = field(
         default="error", kw_only=True, validator=one_of("error", "drop")
     )

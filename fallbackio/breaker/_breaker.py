@@ -354,6 +354,21 @@ class Breaker(Circuit):
             self._due = max(self._due, moment + asked_s)
             self._free = False
 
+    def follow(self, policy: BreakerPolicy) -> None:
+        """Judge by another policy from now on; what it knows and the period it is in are kept.
+
+        A window of another length begins empty.
+
+        Example:
+            >>> breaker.follow(BreakerPolicy(consecutive=3))
+        """
+        if policy == self.policy:
+            return
+        if self._window is not None and policy.window_s != self.policy.window_s:
+            self._window = Window(policy.window_s)
+        self.policy = policy
+        self._backoff.policy = policy
+
     # Moving.  Each leaves everything alone if the table has no such move.
 
     def open(self) -> None:

@@ -49,21 +49,21 @@ class Backoff:
     """How long the next open period will be; `BreakerPolicy` has the formula."""
 
     def __init__(self, policy: BreakerPolicy, chance: random.Random) -> None:
-        self._policy = policy
+        self.policy = policy
         self._chance = chance
         self._step_s = policy.open_s  # the next period by doubling, before jitter
 
     def forget(self, closed_s: float) -> None:
         """Start afresh if the breaker was closed for so long that it proved healthy."""
         if closed_s >= self._step_s:
-            self._step_s = self._policy.open_s
+            self._step_s = self.policy.open_s
 
     def period_s(self, severity: Severity, asked_s: float) -> float:
         """Seconds to stay open; `asked_s` is the provider's wish, already capped, or 0.
 
         The step doubles in any case: an endpoint that names its times fails no less for it.
         """
-        policy = self._policy
+        policy = self.policy
         step_s = policy.max_open_s if severity is Severity.FATAL else self._step_s
         self._step_s = min(2 * step_s, policy.max_open_s)
         if asked_s:

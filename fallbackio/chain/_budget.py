@@ -24,13 +24,14 @@ class Budget:
     """One account per chain.
 
     Attributes:
+        ratio: Extra attempts per call.
         under_way: Extra attempts that have not ended, those waiting for their turn included.
     """
 
-    __slots__ = ("_calls", "_extras", "_ratio", "_second", "_waiting", "under_way")
+    __slots__ = ("_calls", "_extras", "_second", "_waiting", "ratio", "under_way")
 
     def __init__(self, ratio: float) -> None:
-        self._ratio = ratio
+        self.ratio = ratio
         self.under_way = 0
         self._waiting = 0  # of them, those that have not been spent yet
         # Counts of the last ten seconds, one place for each.
@@ -47,7 +48,7 @@ class Budget:
         """Whether one more extra attempt may start."""
         self._roll()
         spent = sum(self._extras) + self._waiting
-        return self.under_way < CONCURRENT_FLOOR or spent < self._ratio * sum(self._calls)
+        return self.under_way < CONCURRENT_FLOOR or spent < self.ratio * sum(self._calls)
 
     def withdraw(self) -> None:
         """An extra attempt starts; `give_back` ends it."""

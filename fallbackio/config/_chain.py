@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from types import UnionType
-from typing import Literal
+from typing import Any, Literal, Self
+
+import attrs
 
 from fallbackio import clock
 from fallbackio._checks import is_number
@@ -25,8 +29,9 @@ from fallbackio.chain import (
 )
 from fallbackio.config._making import Making
 from fallbackio.config._pools import arranged, resolve_steps
+from fallbackio.config._reload import Reloaded, Source, reloaded, succeeding
 from fallbackio.endpoint import Endpoint, Pool
-from fallbackio.errors import ConfigError
+from fallbackio.errors import ChainClosed, ConfigError
 from fallbackio.events import ChainSink, EventSink
 from fallbackio.observe import EarlyWarning, Fanout
 from fallbackio.transport import Session
@@ -163,7 +168,7 @@ class Chain(Coordinator):
         chance = clock.chance(seed)
         tell = Fanout(sinks, chain=name, early_warning=early_warning)
         session = Session(connect_timeout=connect_timeout, max_answer_bytes=max_answer_bytes)
-        making = Making(session, breaker or BreakerPolicy(), chance, tell)
+        making = self._making = Making(session, breaker or BreakerPolicy(), chance, tell)
         setup = Setup(
             name=name,
             steps=making.steps(arranged(resolve_steps(steps), order, needs), compared=order == "fastest"),
@@ -180,6 +185,67 @@ class Chain(Coordinator):
             overrule=parse_rules(fallback_on),
         )
         super().__init__(setup, tell=tell, chance=chance, end=session.aclose)
+        self._source: Source | None = None
+
+    @classmethod
+    def from_toml(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        adjust: Callable[[Endpoint], Endpoint] | None = None,
+        **given: Any,
+    ) -> Self:
+        """The chain that a file describes; `docs/configuration.md` has its form.
+
+        Args:
+            path: The file.
+            name: Of the chain, where the file has several.
+            adjust: A function of each endpoint as the file has it, without key and address, that returns
+                the one to use; for what cannot be written (`token`, `adapt`).
+            given: Settings of the chain, which win over the file's; `sinks` and `accept` among them.
+
+        Raises:
+            ConfigError: For a file that cannot be read, anything in it that is wrong or unknown, and
+                missing keys.
+
+        Example:
+            >>> chain = fallbackio.Chain.from_toml("chain.toml", name="chat", sinks=[print])
+        """
+        source = Source(Path(path).absolute(), name, adjust, given)
+        chain = source.load(cls)
+        chain._source = attrs.evolve(source, name=chain._setup.name)
+        return chain
+
+    def reload(self, path: str | os.PathLike[str] | None = None) -> Reloaded:
+        """Read the file again, or another in its place, and go on by it; what changed.
+
+        Calls under way go on as they began; the next ones go by the new settings.  Endpoints that are
+        asked the same, at the same place and with the same key, keep their breakers and what was learnt
+        of them, and so does the connection pool.  `sinks`, `seed`, and all else that was given to
+        `from_toml`, stay.  If anything is wrong, nothing changes.
+
+        Raises:
+            ConfigError: As `from_toml`; also for a chain that was made without a file, or is closed.
+
+        Example:
+            >>> loop.add_signal_handler(signal.SIGHUP, chain.reload)
+        """
+        if self._closed:
+            raise ChainClosed(f"{self._setup.name} is closed")
+        if self._source is None:
+            raise ConfigError("a chain is reloaded from its file, and this one has none: use Chain.from_toml")
+        source = self._source if path is None else attrs.evolve(self._source, path=Path(path).absolute())
+        # Its sinks are ours, and are told already.
+        fresh = attrs.evolve(source, given={**source.given, "sinks": ()}).load(type(self))
+        old, making = self._setup, self._making.again(fresh._making.policy, self._setup.named)
+        setup = succeeding(old, fresh._setup, making)
+        # From here on nothing fails, and nobody runs between the first line and the last.
+        for route in setup.routes:
+            route.breaker.follow(making.policy)
+        making.session.follow(fresh._making.session)
+        self._source, self._making, self._setup = source, making, setup
+        return reloaded(old, setup, source.path)
 
 
 def _is(name: str, value: object, kind: type | UnionType, what: str) -> None:

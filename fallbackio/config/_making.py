@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fallbackio.breaker import Breaker, BreakerPolicy
 from fallbackio.chain import Route, Step
@@ -30,10 +30,19 @@ class Making:
     chance: random.Random
     tell: Fanout
     rooms: Rooms = field(factory=Rooms)
+    known: Mapping[str, Route] = field(factory=dict)  # of the chain before it was reloaded, by their names
+
+    def again(self, policy: BreakerPolicy, known: Mapping[str, Route]) -> Making:
+        """For the same chain with other settings: endpoints that are `known` keep what they have learnt."""
+        return evolve(self, policy=policy, rooms=Rooms(self.rooms), known=known)
 
     def steps(self, resolved: Iterable[Resolved], *, compared: bool) -> tuple[Step, ...]:
         """The steps, ready to be asked; `compared` where single endpoints are, as a pool's members are."""
         return tuple([self._step(step, compared) for step in resolved])
+
+    def again_as(self, steps: Iterable[Step]) -> tuple[Step, ...]:
+        """Steps of another chain, which has not been used, as steps of this one."""
+        return tuple([Step(tuple(map(self._taken_over, step.routes)), step.balance) for step in steps])
 
     def _step(self, step: Resolved, compared: bool) -> Step:
         balance = None if step.balance is None else BALANCES[step.balance]
@@ -53,6 +62,29 @@ class Making:
             listing=listed(endpoint),
             price=price_of(endpoint) if priced else None,
         )
+
+    def _taken_over(self, route: Route) -> Route:
+        spec, room = route.spec, self.rooms.of(route.spec)
+        old = self.known.get(spec.name)
+        if old is None or _place(old.spec) != _place(spec):
+            breaker = Breaker(spec.name, self.policy, chance=self.chance, on_move=self.tell)
+            return evolve(route, provider=_provider(spec, self.session, room), breaker=breaker, room=room)
+        learnt = {name: getattr(old, name) for name in LEARNT}
+        if old.breaker.policy.ramp_s == self.policy.ramp_s:
+            learnt["ramp"] = old.ramp
+        if old.spec == spec:
+            return evolve(route, provider=old.provider, room=old.room, **learnt)
+        return evolve(route, provider=_provider(spec, self.session, room), room=room, **learnt)
+
+
+# What a route knows of its endpoint by experience.
+LEARNT = ("breaker", "load", "latencies", "durations")
+
+
+def _place(spec: Endpoint) -> tuple[object, ...]:
+    """What is asked there, where, and as whom: another of these is another endpoint to a breaker."""
+    where = (spec.base_url, spec.dialect, spec.vendor, spec.model, spec.fn)
+    return (*where, spec.api_key, spec.token, spec.headers)
 
 
 def _provider(endpoint: Endpoint, session: Session, room: Room) -> Provider:

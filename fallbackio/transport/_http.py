@@ -57,6 +57,7 @@ class Session:
             raise ConfigError(f"max_answer_bytes must be a whole number over 0, not {max_answer_bytes!r}")
         self.connect_timeout = connect_timeout
         self.max_answer_bytes = max_answer_bytes
+        self.timeout = _timeout(connect_timeout)
         # aiohttp closes the connections of a session under the readers of its answers, who would wait on.
         self.answers: weakref.WeakSet[aiohttp.ClientResponse] = weakref.WeakSet()
         self._http: aiohttp.ClientSession | None = None
@@ -78,10 +79,15 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
-            timeout=aiohttp.ClientTimeout(total=None, connect=self.connect_timeout),
+            timeout=self.timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self._http
+
+    def follow(self, other: Session) -> None:
+        """Take over the settings of another session, which has not been opened."""
+        self.connect_timeout, self.timeout = other.connect_timeout, other.timeout
+        self.max_answer_bytes = other.max_answer_bytes
 
     def failure(self, error: Exception) -> AttemptError:
         """The error that a failure of the HTTP client stands for."""
@@ -96,6 +102,10 @@ class Session:
             answer.close()
         if http is not None:
             await http.close()
+
+
+def _timeout(connect_timeout: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect_timeout)
 
 
 @frozen
@@ -230,7 +240,11 @@ class HttpProvider:
             headers = {**headers, **vouched.headers}
         try:
             response = await http.post(
-                said.url, data=_payload(said.body), headers=headers, allow_redirects=False
+                said.url,
+                data=_payload(said.body),
+                headers=headers,
+                allow_redirects=False,
+                timeout=self._session.timeout,  # it changes when the chain is reloaded
             )
         except (*FOREIGN, ValueError) as error:
             raise self._session.failure(error) from error

@@ -1,0 +1,304 @@
+"""The sections of a file of settings: `[chain.NAME]`, `[endpoint.NAME]`, `[pool.NAME]` and `[check]`.
+
+A step is the name of a section, or `vendor/model`.  What is read here needs neither keys nor addresses,
+so a file can be checked where its keys are not.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from attrs import frozen
+
+from fallbackio.config._chain import Chain
+from fallbackio.config._steps import placed
+from fallbackio.config.files._problems import NOT_DEFINED, SECRET, Problems
+from fallbackio.config.files._shape import BAD, Setting, convert, settings_of, table
+from fallbackio.endpoint import Endpoint, Pool
+from fallbackio.errors import ConfigError
+from fallbackio.model import Request
+
+__all__ = ["CHAIN_SETTINGS", "REMOVED", "Given", "Sections", "read_sections"]
+
+# Of an endpoint's section besides the endpoint's own settings: the parameters that it removes, which
+# are `None` in code.
+REMOVED = "without_params"
+
+# Headers that carry a key, whoever's format it is.
+_SECRET_HEADERS = frozenset(
+    {"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"}
+)
+
+
+@frozen
+class Given:
+    """One chain as its file gives it: endpoints without keys and addresses, and settings."""
+
+    steps: tuple[Endpoint | Pool, ...]
+    settings: Mapping[str, Any]
+
+
+@frozen
+class Sections:
+    """All of a file.
+
+    Attributes:
+        chains: By their names; only those without a problem.
+        ignored: Codes of findings that `fallbackio check` leaves out.
+        unused: Places of sections that no chain asks for.
+    """
+
+    chains: Mapping[str, Given]
+    ignored: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+CHAIN_SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {name: one for name, one in settings_of(Chain.__init__).items() if name not in ("steps", "name")}
+)
+"""What a chain's section may hold besides its steps, and what only code can pass."""
+
+
+def read_sections(document: Mapping[str, Any], problems: Problems) -> Sections:
+    """All that `document` says; what is wrong with it goes to `problems`."""
+    for name in document:
+        if name not in ("chain", "endpoint", "pool", "check"):
+            problems.unknown("", name, ("chain", "endpoint", "pool", "check"), "section")
+    reader = _Reader(problems)
+    reader.endpoints = {
+        name: reader.endpoint(name, section) for name, section in reader.named(document, "endpoint")
+    }
+    pools = dict(reader.named(document, "pool"))
+    reader.pool_names = pools.keys()
+    for name in sorted(pools.keys() & reader.endpoints.keys()):
+        problems.add(f"pool.{name}", f"an endpoint is called {name!r} as well; give one another name")
+    reader.pools = {name: reader.pool(name, section) for name, section in pools.items()}
+    chains = {name: reader.chain(name, section) for name, section in reader.named(document, "chain")}
+    if not chains:
+        text = 'there is no chain; write [chain.main] and under it steps = ["vendor/model", …]'
+        problems.add("chain", text)
+    return Sections(
+        {name: chain for name, chain in chains.items() if chain is not None},
+        reader.ignored(document.get("check", {})),
+        reader.unused(),
+    )
+
+
+class _Reader:
+    """Reads one file."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+        self.endpoints: dict[str, Endpoint | None] = {}  # `None` for one with a problem
+        self.pools: dict[str, Pool | None] = {}
+        self.pool_names: Iterable[str] = ()
+        self._used: set[str] = set()
+
+    def named(self, document: Mapping[str, Any], kind: str) -> Iterable[tuple[str, dict[str, Any]]]:
+        """The sections `[kind.NAME]`."""
+        sections = document.get(kind, {})
+        if not isinstance(sections, dict):
+            self.problems.add(kind, f"this is a section: write [{kind}.main]")
+            return
+        for name, section in sections.items():
+            if isinstance(section, dict):
+                yield name, section
+            else:
+                self.problems.add(
+                    f"{kind}.{name}", f"a {kind} has a name: write [{kind}.main] and its settings under it"
+                )
+
+    def endpoint(self, name: str, section: Mapping[str, Any]) -> Endpoint | None:
+        """One endpoint, called as its section is."""
+        where = f"endpoint.{name}"
+        given = dict(section)
+        sound = self._no_secrets(given, where) and self._no_name(given, where)
+        removed = given.pop(REMOVED, [])
+        if "model" not in given and "/" in name:
+            given["model"] = name
+        if not isinstance(removed, list) or not all(isinstance(one, str) for one in removed):
+            self.problems.add(f"{where}.{REMOVED}", "write an array of parameters' names")
+            sound = False
+        made = table(Endpoint, given, where, self.problems, name=name, **_removing(given, removed))
+        if made is BAD or not sound:
+            return None
+        try:
+            return placed(made)
+        except ConfigError as error:
+            self.problems.add(f"{where}.{_at_fault(made)}", error)
+            return None
+
+    def _no_secrets(self, given: dict[str, Any], where: str) -> bool:
+        """Take out what must not stand in a file; its value is not shown."""
+        sound = True
+        if "api_key" in given:
+            del given["api_key"]
+            text = 'keep keys out of the file: api_key_env = "THE_VARIABLE" names the variable that holds it'
+            self.problems.add(f"{where}.api_key", text, SECRET)
+            sound = False
+        headers = given.get("headers")
+        if not isinstance(headers, dict):
+            return sound
+        secret = [name for name in headers if name.lower() in _SECRET_HEADERS]
+        given["headers"] = {name: value for name, value in headers.items() if name not in secret}
+        for header in secret:
+            text = f'keep keys out of the file: headers_env = {{ {header} = "THE_VARIABLE" }} in place of it'
+            self.problems.add(f"{where}.headers.{header}", text, SECRET)
+        return sound and not secret
+
+    def _no_name(self, given: dict[str, Any], where: str) -> bool:
+        if given.pop("name", None) is None:
+            return True
+        self.problems.add(f"{where}.name", "leave it out: what stands in the section's heading is the name")
+        return False
+
+    def pool(self, name: str, section: Mapping[str, Any]) -> Pool | None:
+        """One pool; its members are endpoints."""
+        where = f"pool.{name}"
+        given = dict(section)
+        self._no_name(given, where)
+        members = self._steps(given.pop("endpoints", []), f"{where}.endpoints", pools=False)
+        made = table(Pool, given, where, self.problems, endpoints=members or ["-"])
+        return None if made is BAD or members is None else made
+
+    def chain(self, name: str, section: Mapping[str, Any]) -> Given | None:
+        """One chain."""
+        where = f"chain.{name}"
+        before = len(self.problems.found)
+        given = dict(section)
+        self._no_name(given, where)
+        steps = self._steps(given.pop("steps", []), f"{where}.steps", pools=True)
+        settings: dict[str, Any] = {}
+        for one, value in given.items():
+            read = self._setting(one, value, where)
+            if read is not BAD:
+                settings[one] = read
+        if len(self.problems.found) == before:
+            self._are_taken(settings, where)  # each does; now together
+        return Given(tuple(steps), settings) if steps and len(self.problems.found) == before else None
+
+    def _setting(self, name: str, value: object, where: str) -> object:
+        setting = CHAIN_SETTINGS.get(name)
+        if setting is None:
+            self.problems.unknown(where, name, ["steps", *CHAIN_SETTINGS])
+            return BAD
+        place = f"{where}.{name}"
+        if not setting.can_be_written:
+            self.problems.add(place, f"this cannot be written; pass it: Chain.from_toml(path, {name}=…)")
+            return BAD
+        read = convert(setting, value, place, self.problems)
+        return read if read is not BAD and self._are_taken({name: read}, place) else BAD
+
+    def _are_taken(self, settings: Mapping[str, Any], where: str) -> bool:
+        """Whether a chain takes these."""
+        try:
+            Chain([_STANDING_IN], **settings)
+        except ConfigError as error:
+            self.problems.add(where, error)
+            return False
+        return True
+
+    def _steps(self, given: object, where: str, *, pools: bool) -> list[Any] | None:
+        """The endpoints (and pools) that are named; `None` if something is wrong with them."""
+        if not isinstance(given, list) or not given:
+            self.problems.add(where, 'write an array of names, such as ["openai/gpt-4o", "backup"]')
+            return None
+        found = [self._step(name, f"{where}[{at}]", pools) for at, name in enumerate(given)]
+        steps = [step for step in found if step is not None]
+        names: set[str] = set()
+        for at, step in enumerate(found):
+            for endpoint in _members(step):
+                if endpoint.name in names:
+                    self.problems.add(f"{where}[{at}]", f"{endpoint.name!r} is there already", NOT_DEFINED)
+                    return None
+                names.add(endpoint.name)
+        return steps if len(steps) == len(given) else None
+
+    def _step(self, name: object, where: str, pools: bool) -> Endpoint | Pool | None:
+        if not isinstance(name, str):
+            text = "write 'vendor/model' or a section's name; an endpoint's settings go into [endpoint.NAME]"
+            self.problems.add(where, text)
+            return None
+        self._used.add(name)
+        if name in self.endpoints:
+            return self.endpoints[name]
+        if name in self.pool_names:
+            if pools:
+                return self.pools[name]
+            self.problems.add(where, f"{name!r} is a pool, and a pool's members are endpoints", NOT_DEFINED)
+            return None
+        return self._from_vendor(name, where, [*self.endpoints, *(self.pool_names if pools else ())])
+
+    def _from_vendor(self, name: str, where: str, known: Iterable[str]) -> Endpoint | None:
+        try:
+            return placed(Endpoint(name))
+        except ConfigError as error:
+            says_vendor = "/" in name or ":" in name
+            close = difflib.get_close_matches(name, known, n=1)
+            if says_vendor:
+                self.problems.add(where, error)
+            elif close:
+                self.problems.add(
+                    where, f"no section is called {name!r}; did you mean {close[0]!r}?", NOT_DEFINED
+                )
+            else:
+                text = (
+                    f"no section is called {name!r}; write 'vendor/model', or [endpoint.{name}] and its model"
+                )
+                self.problems.add(where, text, NOT_DEFINED)
+            return None
+
+    def ignored(self, section: object) -> tuple[str, ...]:
+        """What `[check]` says."""
+        if not isinstance(section, dict):
+            self.problems.add("check", 'this is a section: write [check] and under it ignore = ["FB101"]')
+            return ()
+        for name in section:
+            if name != "ignore":
+                self.problems.unknown("check", name, ["ignore"])
+        codes = section.get("ignore", [])
+        if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+            self.problems.add("check.ignore", 'write an array of codes, such as ["FB101"]')
+            return ()
+        return tuple(codes)
+
+    def unused(self) -> tuple[str, ...]:
+        """Sections that nothing asks for."""
+        places = {f"endpoint.{name}": name for name in self.endpoints} | {
+            f"pool.{name}": name for name in self.pools
+        }
+        return tuple([place for place, name in places.items() if name not in self._used])
+
+
+async def _silent(request: Request) -> str:
+    return ""
+
+
+# Takes the place of the endpoints while the settings of a chain are tried.
+_STANDING_IN = Endpoint.calling(_silent, name="standing-in")
+
+
+def _members(step: Endpoint | Pool | None) -> Iterable[Endpoint]:
+    if isinstance(step, Pool):
+        return [member for member in step.endpoints if isinstance(member, Endpoint)]
+    return [] if step is None else [step]
+
+
+def _removing(given: dict[str, Any], removed: object) -> dict[str, Any]:
+    """`params` with `None` for what is removed; taken out of `given`, if there is anything to remove."""
+    if not isinstance(removed, list) or not removed:
+        return {}
+    params = given.pop("params", {})
+    return {"params": {**params, **dict.fromkeys(removed)}} if _is_table(params) else {}
+
+
+def _at_fault(endpoint: Endpoint) -> str:
+    """Which setting `placed` finds fault with."""
+    return "vendor" if endpoint.vendor else "model"
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
