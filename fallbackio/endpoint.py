@@ -65,6 +65,10 @@ class Upstream(Protocol):
         """Wait for more; empty when what arrived was only a keep-alive."""
         ...
 
+    def on_end(self, told: Callable[[], None]) -> None:
+        """Call `told` once, when the provider has nothing more to send, whether it has been read or not."""
+        ...
+
     async def aclose(self) -> None:
         """End the request at once.
 

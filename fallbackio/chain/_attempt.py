@@ -54,6 +54,7 @@ async def ask(attempt: Try, asking: Callable[[], Awaitable[T]]) -> T:
         raise
     if reply is None:
         raise attempt.timed_out(TimedOut(phase=attempt.phase, limit_s=attempt.limit_s))
+    attempt.arrived()
     return reply
 
 
@@ -80,6 +81,7 @@ async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> 
         with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S) as scope:
             upstream = await attempt.call.ask(attempt.leg.route.provider, attempt.note)
             attempt.alive = True
+            upstream.on_end(attempt.arrived)
             if alive is not None:
                 alive()
             while not (upstream.finished or reached):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from attrs import frozen
 
 from fallbackio.chain._plan import Route, Turn
-from fallbackio.selection import Balance, Members
+from fallbackio.selection import Balance, Load, Members
 
 __all__ = ["Step", "ordered"]
 
@@ -28,18 +28,19 @@ BACK = "it has just recovered and gets a share of the calls"
 
 
 def quickest_first(steps: Sequence[Step], now: float) -> Sequence[Step]:
-    """The steps by the time of their quickest member; one without a time keeps its place."""
-    seconds = [_seconds(step, now) for step in steps]
-    known = [at for at, time_s in enumerate(seconds) if time_s < math.inf]
-    given = list(steps)
-    for at, origin in zip(known, sorted(known, key=seconds.__getitem__), strict=True):
-        given[at] = steps[origin]
-    return given
+    """The steps by the time that their quickest member is expected to take, equals as they are given."""
+    return sorted(steps, key=lambda step: min([_expected_s(route.load, now) for route in step.routes]))
 
 
-def _seconds(step: Step, now: float) -> float:
-    times = [route.load.seconds(now) for route in step.routes if route.load.is_known]
-    return min(times, default=math.inf)
+def _expected_s(load: Load, now: float) -> float:
+    """Seconds to the first content; none where nobody has asked yet, because somebody must.
+
+    A time wears off while nobody asks, so that one call finds out anew; it is not to be followed by all
+    others before it has been answered.
+    """
+    if not load.is_known:
+        return math.inf if load.waiting else 0.0
+    return load.seconds(now) * load.crowding
 
 
 def ordered(steps: Sequence[Step], now: float, lots: random.Random) -> Iterator[Turn]:

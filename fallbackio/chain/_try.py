@@ -178,6 +178,11 @@ class Try:
             route.load.ended(self)
             route.load.answered(self.started + seconds, seconds)
 
+    def arrived(self) -> None:
+        """The provider has given all of it: its place is free, however long it is read or judged."""
+        self.leg.route.room.free(self._taken)
+        self.call.somebody_ended()
+
     def _end(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> None:
         now, route = clock.now(), self.leg.route
         route.room.leave(now, self._taken, _counted(self.usage, outcome))

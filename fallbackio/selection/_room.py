@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 __all__ = ["Limited", "Room", "Shared", "Taken"]
 
@@ -88,11 +88,12 @@ class Bucket:
         self.left, self.at = said.remaining - out, now
 
 
-@frozen
+@define(eq=False)
 class Taken:
     """What a request took; to be given back exactly once, with `Room.leave`."""
 
     tokens: float
+    is_in_flight: bool = True  # until it has its answer or is over
 
 
 @define(eq=False)
@@ -101,7 +102,7 @@ class Room:
 
     Attributes:
         most: Requests at once, infinite for any number.
-        in_flight: Requests under way.
+        in_flight: Requests that the provider is not done with.
     """
 
     most: float = math.inf
@@ -125,9 +126,14 @@ class Room:
         self.shared.take(now, tokens)
         return Taken(tokens)
 
+    def free(self, taken: Taken) -> None:
+        """The provider is done with it, though what it used is not known yet."""
+        self.in_flight -= taken.is_in_flight
+        taken.is_in_flight = False
+
     def leave(self, now: float, taken: Taken, used: float | None) -> None:
         """It has ended; `used` tokens, or nobody knows how many."""
-        self.in_flight -= 1
+        self.free(taken)
         self.shared.settle(now, taken.tokens, taken.tokens if used is None else used)
 
 

@@ -354,6 +354,9 @@ class HttpStream:
             return self._lost(error)
         return self._read(chunk)
 
+    def on_end(self, told: Callable[[], None]) -> None:
+        self._content.on_eof(told)
+
     async def aclose(self) -> None:
         self._response.close()
 

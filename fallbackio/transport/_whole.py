@@ -30,6 +30,9 @@ class Whole:
     async def receive(self) -> list[Delta]:
         return self.take()
 
+    def on_end(self, told: Callable[[], None]) -> None:
+        told()
+
     async def aclose(self) -> None:
         self.finished = True
 
@@ -54,7 +57,11 @@ class Pieces:
         self._only_strings: bool | None = None  # `None` before the first piece
         # A generator that has raised or was cancelled is over for Python, and would look finished.
         self._broken = False
+        self._at_end: list[Callable[[], None]] = []
         self.finished: bool = False
+
+    def on_end(self, told: Callable[[], None]) -> None:
+        self._at_end.append(told)
 
     def take(self) -> list[Delta]:
         return []
@@ -78,6 +85,8 @@ class Pieces:
         if not (self._ended or self._only_strings):
             raise BadAnswer("the function's answer ended without a finish reason")
         self.finished = True
+        for told in self._at_end:
+            told()
         return [] if self._ended else [Delta(finish_reason="stop")]
 
     async def aclose(self) -> None:

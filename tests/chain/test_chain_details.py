@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import anyio
@@ -280,6 +280,9 @@ class Silent:
     async def receive(self) -> list[Delta]:
         await anyio.sleep_forever()
         raise AssertionError
+
+    def on_end(self, told: Callable[[], None]) -> None:
+        """It has none."""
 
     async def aclose(self) -> None:
         await anyio.sleep(0.1)

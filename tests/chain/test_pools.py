@@ -150,6 +150,40 @@ async def test_a_cancelled_waiter_does_not_hold_up_the_line() -> None:
 
 
 @virtual_time
+async def test_a_slow_reader_keeps_nobody_waiting() -> None:
+    """An answer that the provider has given whole takes no place any more, read or not."""
+    async with Simulator() as sim:
+        a = sim.add("a", Behaviour(latency=1, text="word " * 50))
+        endpoint = Endpoint("m", base_url=a.url(), max_in_flight=1)
+        async with fallbackio.Chain([endpoint]) as chain, chain.stream("hi") as slow:
+            await anext(slow)
+            await anyio.sleep(1)
+            with anyio.fail_after(2):
+                await chain.complete("hi")
+            said = [delta.text async for delta in slow]
+
+    assert len(said) > 40
+
+
+@virtual_time
+async def test_a_verdict_takes_no_room() -> None:
+    """While the caller judges a whole answer, the next call is under way."""
+    a = ScriptedEndpoint(answers("a", after_s=1), name="a")
+
+    async def slow(reply: fallbackio.Reply) -> bool:
+        await anyio.sleep(10)
+        return True
+
+    chain = fallbackio.Chain([limited(a, max_in_flight=1)], accept=slow)
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(chain.complete, "hi")
+
+    assert anyio.current_time() == pytest.approx(13)
+    assert (a.peak, a.requests) == (1, 3)
+
+
+@virtual_time
 async def test_requests_per_minute_are_kept() -> None:
     """Sixty a minute with nowhere else to go: calls wait for their second, none is refused."""
     a = ScriptedEndpoint(answers("a"), name="a")

@@ -151,6 +151,22 @@ async def test_the_fastest_comes_first_once_that_is_known() -> None:
 
 
 @virtual_time
+async def test_what_was_slow_is_looked_at_again_by_one_call_at_a_time() -> None:
+    """order="fastest": a slow time wears off, and the call that finds out anew is not followed by others."""
+    slow, a = named("slow", answers("slow", after_s=3))
+    quick, b = named("quick", answers("quick", after_s=0.3))
+    chain = fallbackio.Chain([a, b], order="fastest")
+
+    async with anyio.create_task_group() as group:
+        for _ in range(1200):
+            group.start_soon(chain.complete, "hi")
+            await anyio.sleep(0.1)
+
+    assert slow.requests + quick.requests == 1200
+    assert slow.requests < 60, "a half-minute's probe each, and those before anything was known"
+
+
+@virtual_time
 async def test_who_cannot_is_left_out() -> None:
     """require= of the chain drops steps for good, of a call it skips them; the ledger says why."""
     _, blind = named("blind", capabilities={"tools"}, context_window=8_000)
