@@ -323,8 +323,8 @@ class Coordinator:
         call = self._begin(setup, request, wish)
         call.plan.needs = needs
         call.accept = setup.accept if isinstance(wish.accept, Unset) else wish.accept
-        if setup.windows:
-            call.plan.least_window = least_tokens(request.messages)
+        if setup.smallest_window is not None:
+            call.plan.least_window = least_tokens(request.messages, setup.smallest_window)
         return call
 
     def _begin(self, setup: Setup, request: Request, wish: Wish, only: Route | None = None) -> Call:

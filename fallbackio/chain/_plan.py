@@ -146,9 +146,9 @@ class Plan:
     def _reached(self, turn: Turn) -> Leg:
         leg = Leg(turn.route, postponed=turn.postponed, note=turn.note)
         window = turn.route.spec.context_window
-        if window is not None and window < self.least_window:
+        if window is not None and window < self.least_window and turn.route.spec.adapt is None:
             leg.barred = True
-            text = f"over {self.least_window:,} tokens do not fit into its window of {window:,}"
+            text = f"{self.least_window:,} tokens and more do not fit into its window of {window:,}"
             self._skip(leg, Refused(text))
         elif self.needs and (lacks := turn.route.lacks(self.needs)):
             leg.barred = True
@@ -199,7 +199,9 @@ class Plan:
     def _bar_smaller(self, full: Leg) -> None:
         held = full.route.spec.context_window or 0
         for leg in self.legs:
-            leg.barred = leg.barred or (leg.route.spec.context_window or 0) <= held
+            # What adapts a conversation may well have shortened it.
+            smaller = leg.route.spec.adapt is None and (leg.route.spec.context_window or 0) <= held
+            leg.barred = leg.barred or leg is full or smaller
 
     def _ready_at(self, leg: Leg, error: AttemptError, row: Handling, now: float) -> float:
         if row.again is Again.NEVER or error.should_retry is False:

@@ -74,7 +74,7 @@ class Setup:
     budget: Budget = field(default=Factory(_budget, takes_self=True))
     routes: tuple[Route, ...] = field(default=Factory(_routes, takes_self=True), init=False)
     named: Mapping[str, Route] = field(init=False)
-    windows: bool = field(init=False)
+    smallest_window: int | None = field(init=False)  # of those that are known
     streams_upstream: bool = field(default=Factory(_streams, takes_self=True), init=False)
     answering: Answering = field(init=False)
 
@@ -82,9 +82,10 @@ class Setup:
     def _named(self) -> Mapping[str, Route]:
         return {route.spec.name: route for route in self.routes}
 
-    @windows.default
-    def _windows(self) -> bool:
-        return any(route.spec.context_window is not None for route in self.routes)
+    @smallest_window.default
+    def _smallest_window(self) -> int | None:
+        windows = [route.spec.context_window for route in self.routes]
+        return min([window for window in windows if window is not None], default=None)
 
     @answering.default
     def _answering(self) -> Answering:

@@ -159,14 +159,18 @@ class _Repair:
         return self._rounds[-1]
 
     def _settle(self, result: Fields) -> bool:
-        """Give `result` to the nearest call before it that it can belong to."""
+        """Give `result` to a call in the nearest round before it that it can belong to.
+
+        A round that has the call, answered already, is nearer than an earlier one that still waits: ids are
+        repeated by vendors that count their calls anew in each answer.
+        """
         call_id = result.get("tool_call_id") or ""
-        for find in (_Round.open, _Round.answered):
-            for turn in reversed(self._rounds):
-                place = find(turn, call_id)
-                if place is not None:
-                    self._give(result, turn, place)
-                    return True
+        for turn in reversed(self._rounds):
+            place = turn.open(call_id)
+            place = turn.answered(call_id) if place is None else place
+            if place is not None:
+                self._give(result, turn, place)
+                return True
         return False
 
     def _give(self, result: Fields, turn: _Round, place: int) -> None:

@@ -162,6 +162,11 @@ BROKEN: dict[str, tuple[list[Fields], list[Fields], list[str]]] = {
         [calls("a"), result("a", "1"), calls("call_1"), result("call_1", "2"), user()],
         [UNIQUE],
     ),
+    "one id in two loops, the second repeated, the first without": (
+        [calls("a"), user(), calls("a"), result("a", "2"), result("a", "3"), user()],
+        [calls("a"), result("a", NO_RESULT), user(), calls("call_1"), result("call_1", "3"), user()],
+        [REPEATED, UNIQUE, FILLED],
+    ),
     "one id for two calls": (
         [calls("a", "a"), result("a", "1"), result("a", "2"), result("a", "3"), user()],
         [calls("a", "call_1"), result("a", "1"), result("call_1", "3"), user()],
