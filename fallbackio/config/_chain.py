@@ -244,6 +244,7 @@ class Chain(Coordinator):
         for route in setup.routes:
             route.breaker.follow(making.policy)
         making.session.follow(fresh._making.session)
+        self._tell.warn(None if fresh._tell.rate is None else fresh._tell.rate.policy, setup.name)
         self._source, self._making, self._setup = source, making, setup
         return reloaded(old, setup, source.path)
 

@@ -71,13 +71,14 @@ class FallbackRate:
     """Counts the calls of one chain and tells when the rate rises and falls.
 
     Attributes:
+        policy: As given.
         risen: Whether it has warned and not taken that back.
     """
 
-    __slots__ = ("_chain", "_long", "_policy", "_reasons", "_rose_at", "_short", "_tell", "_threshold")
+    __slots__ = ("_chain", "_long", "_reasons", "_rose_at", "_short", "_tell", "_threshold", "policy")
 
     def __init__(self, policy: EarlyWarning, chain: str, tell: Callable[[Event], None]) -> None:
-        self._policy = policy
+        self.policy = policy
         self._chain = chain
         self._tell = tell
         self._short = Window(policy.short_s)
@@ -117,7 +118,7 @@ class FallbackRate:
         return (_share(self._short.failures, self._short.calls) if self._short.calls else None), usual
 
     def _warn(self, now: float) -> None:
-        policy, short = self._policy, self._short
+        policy, short = self.policy, self._short
         if short.calls < policy.min_calls or short.failures < policy.min_fallbacks:
             return
         known = self._long.calls - short.calls >= policy.min_calls
@@ -145,8 +146,8 @@ class FallbackRate:
         short = self._short
         rate = _share(short.failures, short.calls)
         # Fewer calls than a rate can be made of end it only by a whole window without a fallback.
-        told = short.calls >= self._policy.min_calls or not short.failures
-        if told and rate <= self._policy.clear_ratio * self._threshold:
+        told = short.calls >= self.policy.min_calls or not short.failures
+        if told and rate <= self.policy.clear_ratio * self._threshold:
             self._rose_at = None
             self._tell(FallbackRateFell(chain=self._chain, ratio=rate, lasted_s=now - rose_at))
 
@@ -159,7 +160,7 @@ class FallbackRate:
         return [item for slot, counts in self._reasons if slot > oldest for item in counts.items()]
 
     def _slot(self, now: float) -> float:
-        return now // (self._policy.short_s / BUCKETS)
+        return now // (self.policy.short_s / BUCKETS)
 
 
 def _share(part: int, whole: int) -> float:

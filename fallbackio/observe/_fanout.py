@@ -97,7 +97,8 @@ class Fanout:
         chain: str = "chain",
         early_warning: EarlyWarning | None = None,
     ) -> None:
-        self.rate = None if early_warning is None else FallbackRate(early_warning, chain, self)
+        self.rate: FallbackRate | None = None
+        self.warn(early_warning, chain)
         self._log = Log()
         self._now: list[tuple[EventSink, bool]] = [(self._log, False)]  # and whether it wants content
         self._couriers: list[tuple[Courier, bool]] = []
@@ -112,6 +113,11 @@ class Fanout:
                 self._couriers.append((Courier(sink, self._complain), content))
         self.listened_to = len(self._now) > 1 or bool(self._couriers)
         self.wants_content = any(content for _, content in [*self._now, *self._couriers])
+
+    def warn(self, policy: EarlyWarning | None, chain: str) -> None:
+        """Warn of the chain's fallback rate by this policy from now on; the same one goes on counting."""
+        if self.rate is None or policy != self.rate.policy:
+            self.rate = None if policy is None else FallbackRate(policy, chain, self)
 
     def __call__(self, event: Event) -> None:
         bare = without_content(event) if self.wants_content else event

@@ -302,9 +302,28 @@ async def test_what_was_given_in_code_stays(tmp_path: Path) -> None:
 
 def test_every_part_of_a_route_is_learnt_or_given() -> None:
     """A field that is added to a route is kept in a reload if it holds experience."""
-    given = {"spec", "provider", "room", "ramp", "compared", "listing", "price"}
+    given = {"spec", "provider", "room", "ramp", "compared", "listing", "price", "server"}
 
     assert {one.name for one in attrs.fields(Route)} == given | {*LEARNT}
+
+
+def test_the_early_warning_goes_on_counting_unless_it_changes(tmp_path: Path) -> None:
+    """A reload that has nothing to do with it must not make it forget what is usual."""
+    chain = Chain.from_toml(file_of(tmp_path, "a"))
+    counted = chain._tell.rate
+
+    file_of(tmp_path, "a", "timeout = 7")
+    chain.reload()
+    assert chain._tell.rate is counted
+
+    file_of(tmp_path, "a", "early_warning = { ratio = 0.2 }")
+    chain.reload()
+    assert chain._tell.rate is not None
+    assert chain._tell.rate.policy.ratio == 0.2
+
+    file_of(tmp_path, "a", 'early_warning = "off"')
+    chain.reload()
+    assert chain._tell.rate is None
 
 
 @virtual_time

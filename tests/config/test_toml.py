@@ -23,6 +23,7 @@ from fallbackio import (
 )
 from fallbackio.config.files import read_toml
 from fallbackio.config.files._sections import CHAIN_SETTINGS
+from fallbackio.observe import EarlyWarning
 from fallbackio.simulator import Behaviour, Simulator, Status
 from fallbackio.testing import ScriptedEndpoint, answers, virtual_time
 
@@ -84,6 +85,7 @@ WRITTEN: dict[str, tuple[str, Any]] = {
     "require": ('["tools", "context>=1000"]', ("tools", "context>=1000")),
     "warm": ("0.02", 0.02),
     "upstream": ('"stream"', "stream"),
+    "early_warning": ("{ ratio = 0.1 }", EarlyWarning(ratio=0.1)),
     "max_answer_bytes": ("1_000", 1000),
     "seed": ("7", 7),
 }
