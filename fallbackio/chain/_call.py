@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from fallbackio import clock
+from fallbackio.chain._demand import Demand
 from fallbackio.chain._latency import Latencies
-from fallbackio.chain._line import Line, Place
 from fallbackio.chain._plan import Plan, Route, Send
 from fallbackio.chain._resume import open_continued
 from fallbackio.chain._settings import OnBreak
@@ -28,7 +28,6 @@ from fallbackio.errors import (
 from fallbackio.events import FailedOver, StreamResumed
 from fallbackio.model import NO_USAGE, Attempt, Embeddings, Reply, Report, Request, Usage
 from fallbackio.observe import Fanout
-from fallbackio.selection import estimated_tokens
 
 if TYPE_CHECKING:
     # A setup holds what makes attempts, which belong to calls.
@@ -56,20 +55,18 @@ class Call:
         "_delivered",
         "_entries",
         "_leave",
-        "_line",
         "_moved",
         "_origin",
         "_over",
-        "_tokens",
         "accept",
         "ambient",
         "chain",
         "continuing",
         "deadline",
+        "demand",
         "drain",
         "limits",
         "number",
-        "place",
         "plan",
         "request",
         "restarts",
@@ -97,7 +94,7 @@ class Call:
         ambient: float,
         tell: Fanout,
         drain: Callable[[Route, Upstream, float], bool],
-        line: Line,
+        demand: Demand,
         leave: Callable[[], None],
         served_by: Callable[[Route], None] | None = None,
     ) -> None:
@@ -110,12 +107,9 @@ class Call:
         self.strategy = setup.strategy
         self.tell = tell
         self.drain = drain
-        self._line = line
+        self.demand = demand
         self._leave = leave  # to be called once, when the call is over
         self.served_by = served_by  # told who gave the answer
-        self.place: Place | None = None  # in the line for room, while it waits
-        self._tokens: int | None = None
-        plan.tokens, plan.may_enter = self.tokens, self._may_enter
         self.winner: Try | None = None  # of a contest; the others that are cut after it are losers
         self.timeout = timeout
         self.started = started
@@ -136,29 +130,6 @@ class Call:
         self._moved = False  # it has failed over
         if tell.rate is not None:
             tell.rate.began(started)
-
-    def tokens(self) -> float:
-        """What the request will be counted as, about."""
-        if self._tokens is None:
-            self._tokens = estimated_tokens(self.request.messages, self.request.params)
-        return self._tokens
-
-    def prompt_tokens(self) -> int:
-        """What its prompt is counted as, about."""
-        return estimated_tokens(self.request.messages, {})
-
-    def _may_enter(self) -> bool:
-        """Nobody overtakes who waits for room."""
-        return not len(self._line) or (self.place is not None and self.place.is_first)
-
-    def somebody_ended(self) -> None:
-        """A request is over, so whoever waits for room looks again."""
-        self._line.something_ended()
-
-    def _leave_line(self) -> None:
-        if self.place is not None:
-            self.place.leave()
-            self.place = None
 
     def allowance(self, now: float, latencies: Latencies) -> float:
         """The seconds one attempt may take.
@@ -244,7 +215,7 @@ class Call:
 
     def start(self, ask: Send, now: float, *, extra: bool = False) -> Try:
         """A try of its own, told to the sinks; `extra` for a hedge, which is no failover either."""
-        self._leave_line()
+        self.demand.leave_line()
         self._note_skipped(now)
         attempt = Try(self, ask, now, extra=extra or ask.extra)
         self._entries.append(attempt)
@@ -268,7 +239,12 @@ class Call:
         """Let the plan know; false if the call ends with this failure."""
         self._origin = (attempt.leg.route, error)
         goes_on = self.plan.failed(attempt.leg, error, clock.now())
-        return goes_on or self._delivered  # a request that was answered once is not at fault
+        if not (goes_on or self._delivered):  # a request that was answered once is not at fault
+            return False
+        # Its frames hold the call, whose ledger holds the error: a circle that would keep the prompt in
+        # memory.  Where it was raised says nothing that its words do not; what caused it keeps its own.
+        error.__traceback__ = None
+        return True
 
     def failed(self, attempt: Try, error: AttemptError) -> None:
         """Let the plan know, and raise the error if the call ends with it."""
@@ -276,9 +252,9 @@ class Call:
             raise self.closed(error)
 
     def _note_skipped(self, now: float) -> None:
-        if not self.plan.newly_skipped:
+        if not self.plan.legs.newly_skipped:
             return
-        for leg in self.plan.newly_skipped:
+        for leg in self.plan.legs.newly_skipped:
             spec, refused = leg.route.spec, leg.skipped
             assert refused is not None  # noqa: S101 - what makes a leg newly skipped
             refused.placed(spec.name, spec.vendor, spec.model)
@@ -294,7 +270,7 @@ class Call:
             self._entries.append(entry)
             self._origin = self._origin or (leg.route, refused)
             self.ended(entry)
-        self.plan.newly_skipped.clear()
+        self.plan.legs.newly_skipped.clear()
 
     def _note_failover(self, target: Route) -> None:
         if self._origin is None:
@@ -345,6 +321,10 @@ class Call:
         """The call is over, and says so once."""
         self._over = True
         self._leave()
+        # Tries and their call know each other.  Without this a prompt would stay in memory until the
+        # garbage collector comes round, and it would come round more often.
+        self._entries = list(self.attempts)
+        self.winner = None
         if self.tell.listened_to:
             call_ended(self, outcome, report or self.report(), error, answer)
 
@@ -357,7 +337,7 @@ class Call:
 
     def closed(self, error: FallbackError) -> FallbackError:
         """The error with its ledger; the call is over, unless a part was delivered and it may be mended."""
-        self._leave_line()
+        self.demand.leave_line()
         if self._over:
             return error
         error.attempts = self.attempts
@@ -368,7 +348,7 @@ class Call:
 
     def left(self) -> None:
         """The caller was cancelled, or left a stream: cut what runs; the call is over."""
-        self._leave_line()
+        self.demand.leave_line()
         if self._over:
             return
         for entry in self._entries:

@@ -26,6 +26,7 @@ from fallbackio.chain._accept import Accept
 from fallbackio.chain._attempt import TICK_S, Opened
 from fallbackio.chain._background import Background
 from fallbackio.chain._call import Call
+from fallbackio.chain._demand import Demand
 from fallbackio.chain._embedding import check_space
 from fallbackio.chain._gate import Gate
 from fallbackio.chain._line import Line
@@ -41,7 +42,7 @@ from fallbackio.chain._strategy import Sequence
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._telling import call_started
 from fallbackio.chain._try import Try
-from fallbackio.errors import ChainClosed, ChainExhausted, ConfigError, FallbackError, InvalidRequest
+from fallbackio.errors import ChainClosed, ConfigError, FallbackError, InvalidRequest
 from fallbackio.model import EmbeddingRequest, Embeddings, Message, Reply, Request
 from fallbackio.observe import Fanout
 
@@ -321,10 +322,10 @@ class Coordinator:
             if not (needs and route.lacks(needs)):  # nobody asks it, so it has no say
                 route.check(request)
         call = self._begin(setup, request, wish)
-        call.plan.needs = needs
+        call.plan.legs.needs = needs
         call.accept = setup.accept if isinstance(wish.accept, Unset) else wish.accept
         if setup.smallest_window is not None:
-            call.plan.least_window = least_tokens(request.messages, setup.smallest_window)
+            call.plan.legs.least_window = least_tokens(request.messages, setup.smallest_window)
         return call
 
     def _begin(self, setup: Setup, request: Request, wish: Wish, only: Route | None = None) -> Call:
@@ -332,6 +333,7 @@ class Coordinator:
         limit = setup.limits.timeout if isinstance(given, Unset) else Limits(timeout=given).timeout
         session = None if wish.session is None else self._sessions.of(wish.session, RETURN_AFTER_S)
         now = clock.now()
+        demand = Demand(request, self._line)
         plan = Plan(
             self._turns(setup, session, now) if only is None else [Turn(only)],
             len(setup.routes) if only is None else 1,
@@ -339,6 +341,7 @@ class Coordinator:
             max_retries=setup.limits.max_retries if only is None else 0,
             chance=self._chance,
             budget=setup.budget,
+            demand=demand,
             overrule=setup.overrule,
         )
         self._gate.enter(setup.name)
@@ -353,7 +356,7 @@ class Coordinator:
             ambient=anyio.current_effective_deadline(),
             tell=self._tell,
             drain=partial(self._background.drain, setup.strategy.drain_losers),
-            line=self._line,
+            demand=demand,
             leave=self._gate.leave,
             served_by=None if session is None else partial(session.answered, setup),
         )
@@ -409,11 +412,7 @@ class Coordinator:
         if not step.for_room:
             await anyio.sleep_until(step.until)
             return
-        if call.place is None:
-            if len(self._line) >= call.setup.max_queue:
-                raise ChainExhausted(f"no endpoint has room, and {len(self._line)} calls wait (max_queue)")
-            call.place = self._line.join()
-        await call.place.turn(min(step.until, call.deadline))
+        await call.demand.wait(min(step.until, call.deadline), call.setup.max_queue)
 
 
 def _needed(setup: Setup, require: Iterable[str]) -> Needs:

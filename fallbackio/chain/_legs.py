@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from attrs import define
 
+from fallbackio.chain._needs import NOTHING
 from fallbackio.errors import Refused
 
 if TYPE_CHECKING:
-    from fallbackio.chain._plan import Route
+    from fallbackio.chain._plan import Route, Turn
 
 __all__ = ["Leg", "Legs"]
 
@@ -32,17 +33,26 @@ class Leg:
 
 
 class Legs:
-    """All legs of a call; iterating makes those that are reached.
+    """All legs of a call; iterating makes those that are reached, and bars those that cannot serve it.
 
     A pool may have hundreds of members of which a call asks one.
+
+    Attributes:
+        least_window: What an endpoint has to hold, in tokens.
+        needs: What else it has to have.
+        made: Those that have been reached.
+        newly_skipped: For the ledger; whoever reads it empties it.
     """
 
-    __slots__ = ("_count", "_rest", "made")
+    __slots__ = ("_count", "_turns", "least_window", "made", "needs", "newly_skipped")
 
-    def __init__(self, legs: Iterator[Leg], count: int) -> None:
-        self._rest = legs
+    def __init__(self, turns: Iterable[Turn], count: int) -> None:
+        self._turns = iter(turns)
         self._count = count
-        self.made: list[Leg] = []  # those that have been reached
+        self.least_window = 0
+        self.needs = NOTHING
+        self.made: list[Leg] = []
+        self.newly_skipped: list[Leg] = []
 
     def __len__(self) -> int:
         return self._count
@@ -56,9 +66,30 @@ class Legs:
             yield self.made[at]
             at += 1
 
+    def skip(self, leg: Leg, refused: Refused) -> None:
+        """Pass it over, and have the ledger say why."""
+        leg.skipped = refused
+        self.newly_skipped.append(leg)
+
     def _make(self) -> bool:
         """One more, if there is one."""
-        leg = next(self._rest, None)
-        if leg is not None:
-            self.made.append(leg)
-        return leg is not None
+        turn = next(self._turns, None)
+        if turn is not None:
+            self.made.append(self._reached(turn))
+        return turn is not None
+
+    def _reached(self, turn: Turn) -> Leg:
+        leg = Leg(turn.route, postponed=turn.postponed, note=turn.note)
+        window = turn.route.spec.context_window
+        if window is not None and window < self.least_window and turn.route.spec.adapt is None:
+            leg.barred = True
+            text = f"{self.least_window:,} tokens and more do not fit into its window of {window:,}"
+            self.skip(leg, Refused(text))
+        elif self.needs and (lacks := turn.route.lacks(self.needs)):
+            leg.barred = True
+            self.skip(leg, Refused(f"it has no {lacks}"))
+        elif turn.why:
+            self.skip(leg, Refused(turn.why))
+        if self.needs and not leg.note and (unknown := turn.route.unknown(self.needs)):
+            leg.note = f"not known: {unknown}"
+        return leg

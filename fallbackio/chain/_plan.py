@@ -20,9 +20,10 @@ from attrs import Factory, field, frozen
 from fallbackio.breaker import Breaker, Permit
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._cost import Listing
+from fallbackio.chain._demand import Demand
 from fallbackio.chain._latency import Latencies
 from fallbackio.chain._legs import Leg, Legs
-from fallbackio.chain._needs import NOTHING, Needs
+from fallbackio.chain._needs import Needs
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.chain._table import Again, Handling, Onward, handling
 from fallbackio.endpoint import Endpoint, Provider, server_of
@@ -123,41 +124,21 @@ class Plan:
         max_retries: int,
         chance: random.Random,
         budget: Budget,
+        demand: Demand,
         overrule: Callable[[AttemptError], bool | None] | None = None,
     ) -> None:
-        self.legs = Legs(map(self._reached, turns), count)
+        self.legs = Legs(turns, count)
         self.retry = retry
         self.retries_left = max_retries
         self.chance = chance
         self.budget = budget
+        self.demand = demand
         self.overrule = overrule
-        # What the request will be counted as, asked when it matters; whether it is this call's turn.
-        self.tokens: Callable[[], float] = float
-        self.may_enter: Callable[[], bool] = lambda: True
         self.causes: list[AttemptError] = []  # one per failure, in order
-        self.newly_skipped: list[Leg] = []  # for the ledger; whoever reads it empties it
         self.short_of_time = False  # an endpoint was left out because it needs longer than is left
-        self.least_window = 0  # what an endpoint has to hold, in tokens
-        self.needs = NOTHING  # what else it has to have
         self._insisted: Leg | None = None  # RetryPolicy.same_first: repeat here before handing over
         self._forced = False  # panic happens once per call
         self._asked_back: list[float] = []  # instants at which endpoints asked to be tried again
-
-    def _reached(self, turn: Turn) -> Leg:
-        leg = Leg(turn.route, postponed=turn.postponed, note=turn.note)
-        window = turn.route.spec.context_window
-        if window is not None and window < self.least_window and turn.route.spec.adapt is None:
-            leg.barred = True
-            text = f"{self.least_window:,} tokens and more do not fit into its window of {window:,}"
-            self._skip(leg, Refused(text))
-        elif self.needs and (lacks := turn.route.lacks(self.needs)):
-            leg.barred = True
-            self._skip(leg, Refused(f"it has no {lacks}"))
-        elif turn.why:
-            self._skip(leg, Refused(turn.why))
-        if self.needs and not leg.note and (unknown := turn.route.unknown(self.needs)):
-            leg.note = f"not known: {unknown}"
-        return leg
 
     @property
     def untried(self) -> int:
@@ -251,14 +232,14 @@ class Plan:
 
     def _skip_once(self, leg: Leg, why: str, wait_s: float | None) -> None:
         if leg.skipped is None:
-            self._skip(leg, Refused(why, retry_after_s=wait_s))
+            self.legs.skip(leg, Refused(why, retry_after_s=wait_s))
 
     def _room_at(self, leg: Leg, now: float) -> float:
         """The instant from which it has room for us; infinite until somebody's request has ended."""
         room = leg.route.room
         if room.is_open:
             return now
-        return room.free_at(now, self.tokens()) if self.may_enter() else math.inf
+        return room.free_at(now, self.demand.tokens()) if self.demand.may_enter else math.inf
 
     def _too_slow(self, leg: Leg, left_s: float) -> bool:
         """Whether it could not even begin to answer in what is left, by its own median.
@@ -273,16 +254,12 @@ class Plan:
             return False
         self.short_of_time = leg.barred = True
         typical = leg.route.latencies.median_answer() or 0.0
-        self._skip(leg, Refused(f"it takes about {typical:.1f} s to begin, {left_s:.1f} s are left"))
+        self.legs.skip(leg, Refused(f"it takes about {typical:.1f} s to begin, {left_s:.1f} s are left"))
         return True
 
     def _needs_more(self, leg: Leg, left_s: float) -> bool:
         typical = leg.route.latencies.median_answer()
         return typical is not None and typical > left_s
-
-    def _skip(self, leg: Leg, refused: Refused) -> None:
-        leg.skipped = refused
-        self.newly_skipped.append(leg)
 
     def _later(self, now: float, deadline: float) -> Send | Wait | None:
         """A repeat, or the first try of an endpoint that rests; earliest first."""
@@ -364,7 +341,7 @@ class Plan:
         leg.tries += 1
         leg.ready_at = math.inf
         room = leg.route.room
-        return Send(leg, permit, room.enter(now, 0.0 if room.is_open else self.tokens()), extra)
+        return Send(leg, permit, room.enter(now, 0.0 if room.is_open else self.demand.tokens()), extra)
 
     def retry_in_s(self, now: float) -> float | None:
         """Seconds until some endpoint may be tried again, for a caller who gives up now."""

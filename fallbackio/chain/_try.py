@@ -181,7 +181,7 @@ class Try:
     def arrived(self) -> None:
         """The provider has given all of it: its place is free, however long it is read or judged."""
         self.leg.route.room.free(self._taken)
-        self.call.somebody_ended()
+        self.call.demand.something_ended()
 
     def _end(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> None:
         now, route = clock.now(), self.leg.route
@@ -191,7 +191,7 @@ class Try:
         if outcome == "failed" and error is not None and handling(error).severity is not None:
             route.load.failed(now, now - self.started, error.retry_after_s)
             route.ramp.failed(now, route.breaker.recovered_at)
-        self.call.somebody_ended()
+        self.call.demand.something_ended()
         if self._extra:
             self.call.plan.budget.give_back()
         self.attempt = self._entry(now, outcome, error, status)
@@ -234,7 +234,7 @@ class Try:
             return 0.0, True
         used, estimated = self.usage or NO_USAGE, False
         if not used.prompt_tokens:
-            used, estimated = attrs.evolve(used, prompt_tokens=self.call.prompt_tokens()), True
+            used, estimated = attrs.evolve(used, prompt_tokens=self.call.demand.prompt_tokens()), True
         route = self.leg.route
         return Bill(route.spec.price, route.listing, used, clock.wall()), estimated
 

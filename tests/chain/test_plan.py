@@ -10,6 +10,8 @@ import pytest
 
 from fallbackio.breaker import Breaker, BreakerPolicy, Severity
 from fallbackio.chain._budget import Budget
+from fallbackio.chain._demand import Demand
+from fallbackio.chain._line import Line
 from fallbackio.chain._plan import Leg, Plan, Route, Send, Turn, Wait
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.endpoint import Endpoint
@@ -46,7 +48,15 @@ def plan_of(
     lots = chance or random.Random(1)
     turns = [Turn(route) for route in routes]
     given = retry or RetryPolicy()
-    return Plan(turns, len(turns), retry=given, max_retries=max_retries, chance=lots, budget=Budget(0.2))
+    return Plan(
+        turns,
+        len(turns),
+        retry=given,
+        max_retries=max_retries,
+        chance=lots,
+        budget=Budget(0.2),
+        demand=Demand(Request.of("hi", {}), Line()),
+    )
 
 
 def asked(step: Send | Wait | None) -> str:
