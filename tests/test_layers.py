@@ -44,6 +44,8 @@ DOORS = {
     "typer": {"cli"},
     "rich": {"cli"},
     "genai_prices": {"config/_prices.py"},
+    "opentelemetry": {"observe/otel/_metrics.py", "observe/otel/_sink.py", "observe/otel/_spans.py"},
+    "prometheus_client": {"observe/prometheus/_sink.py"},
 }
 
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Sequenced
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import anyio
 import attrs
@@ -78,6 +78,7 @@ class Wish:
     accept: Accept | Unset | None = UNSET
     session: Session | str | None = None
     require: Iterable[str] = ()
+    operation: Literal["chat", "embeddings"] = "chat"
 
 
 class Coordinator:
@@ -199,7 +200,7 @@ class Coordinator:
         request = EmbeddingRequest.of(inputs, params)
         setup = self._setup
         check_space(setup.routes)
-        call = self._begin(setup, request.as_messages(), Wish(timeout=timeout))
+        call = self._begin(setup, request.as_messages(), Wish(timeout=timeout, operation="embeddings"))
         call.strategy = Sequence()  # there is no first content to race for, so nobody runs beside another
         embeddings = await self._run(call, partial(setup.answering.vectors, request))
         return attrs.evolve(embeddings, report=call.served(embeddings))
@@ -361,7 +362,8 @@ class Coordinator:
             served_by=None if session is None else partial(session.answered, setup),
         )
         if self._tell.listened_to:
-            call_started(call, only or setup.routes[0], "" if session is None else session.name)
+            name = "" if session is None else session.name
+            call_started(call, only or setup.routes[0], name, wish.operation)
         return call
 
     def _turns(self, setup: Setup, session: Session | None, now: float) -> Iterator[Turn]:

@@ -37,7 +37,7 @@ _NUMBERS = (
 _EFFORTS = frozenset({"none", "minimal", "low", "medium", "high", "xhigh", "max"})
 
 
-def call_started(call: Call, first: Route, session: str) -> None:
+def call_started(call: Call, first: Route, session: str, operation: Literal["chat", "embeddings"]) -> None:
     """A call began; `first` is the chain's first choice."""
     spec, request = first.spec, call.request
     call.tell(
@@ -45,7 +45,7 @@ def call_started(call: Call, first: Route, session: str) -> None:
             chain=call.chain,
             call=call.number,
             stream=request.stream,
-            operation="chat" if request.messages else "embeddings",  # a chat has at least one
+            operation=operation,
             endpoint=spec.name,
             vendor=spec.vendor,
             model=spec.model,
