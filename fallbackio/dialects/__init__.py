@@ -22,6 +22,7 @@ from fallbackio.dialects._portable import repaired
 from fallbackio.dialects._quirks import quirks_of
 from fallbackio.dialects._registry import DIALECTS
 from fallbackio.dialects._shared import deltas_of
+from fallbackio.dialects._state import placed, placed_deltas
 from fallbackio.dialects._vendors import PLACEHOLDER, VENDORS, Vendor
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "StreamWriter",
     "Vendor",
     "deltas_of",
+    "placed",
+    "placed_deltas",
     "quirks_of",
     "repaired",
     "window_of",

@@ -1,17 +1,13 @@
-"""The door to the network: one aiohttp session for a chain, one provider for each endpoint.
+"""An endpoint over HTTP: requests in its dialect go out, answers and errors come in.
 
-aiohttp's own timers are off but one: `connect` covers name look-up, TCP and TLS of a new
-connection, which our scopes could not tell from a silent provider.  The pool has no limit, because
-a stalled endpoint must not starve the others; redirects are refused, because they would carry the
-key to another host.
+Redirects are refused, because they would carry the key to another host.  No error quotes a key or the
+prompt, whatever the other side has put into it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
-import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TypeVar
@@ -22,17 +18,27 @@ from attrs import field, frozen
 from yarl import URL
 
 from fallbackio import clock
-from fallbackio.dialects import Dialect, Limit, StreamReader, deltas_of, limits_of, repaired
+from fallbackio.dialects import (
+    Dialect,
+    Limit,
+    StreamReader,
+    deltas_of,
+    limits_of,
+    placed,
+    placed_deltas,
+    repaired,
+)
 from fallbackio.endpoint import Endpoint, Note, Upstream, unnoted
-from fallbackio.errors import AttemptError, BadAnswer, ConfigError, ConnectionFailed, InvalidRequest
+from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest
 from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
 from fallbackio.transport._credentials import Credentials, Vouched
-from fallbackio.transport._failures import FOREIGN, from_aiohttp
+from fallbackio.transport._failures import FOREIGN
 from fallbackio.transport._redact import redact, secrets_of
 from fallbackio.transport._scores import Scores
+from fallbackio.transport._session import Session
 from fallbackio.transport._whole import Whole
 
-__all__ = ["HttpProvider", "Session"]
+__all__ = ["HttpProvider"]
 
 T = TypeVar("T")
 
@@ -47,65 +53,6 @@ ONE_PIECE_BYTES = 2**20
 # After the answer's terminator only the end of the HTTP body is missing.  When it comes the
 # connection is reused; one that keeps us waiting longer is closed.
 TRAILER_S = 1.0
-
-
-class Session:
-    """The HTTP session of one chain, made at its first request and bound to that event loop."""
-
-    def __init__(self, *, connect_timeout: float | None, max_answer_bytes: int) -> None:
-        if not isinstance(max_answer_bytes, int) or max_answer_bytes <= 0:
-            raise ConfigError(f"max_answer_bytes must be a whole number over 0, not {max_answer_bytes!r}")
-        self.connect_timeout = connect_timeout
-        self.max_answer_bytes = max_answer_bytes
-        self.timeout = _timeout(connect_timeout)
-        # aiohttp closes the connections of a session under the readers of its answers, who would wait on.
-        self.answers: weakref.WeakSet[aiohttp.ClientResponse] = weakref.WeakSet()
-        self._http: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
-
-    @property
-    def http(self) -> aiohttp.ClientSession:
-        """The session; raises `ConfigError` in another loop than its first, and once it is closed."""
-        if self._http is None:
-            return self._open()
-        if self._loop is not asyncio.get_running_loop():
-            raise ConfigError("a chain belongs to the event loop of its first call; make one per loop")
-        return self._http
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise ConfigError("the chain is closed")
-        self._loop = asyncio.get_running_loop()
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            timeout=self.timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        return self._http
-
-    def follow(self, other: Session) -> None:
-        """Take over the settings of another session, which has not been opened."""
-        self.connect_timeout, self.timeout = other.connect_timeout, other.timeout
-        self.max_answer_bytes = other.max_answer_bytes
-
-    def failure(self, error: Exception) -> AttemptError:
-        """The error that a failure of the HTTP client stands for."""
-        ours = from_aiohttp(error, self.connect_timeout)
-        return ConnectionFailed("the chain was closed", local=True) if self._closed else ours
-
-    async def aclose(self) -> None:
-        """Close all connections; who still reads an answer is told."""
-        self._closed = True
-        http, self._http = self._http, None
-        for answer in list(self.answers):
-            answer.close()
-        if http is not None:
-            await http.close()
-
-
-def _timeout(connect_timeout: float | None) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=None, connect=connect_timeout)
 
 
 @frozen
@@ -131,7 +78,7 @@ class HttpProvider:
         credentials: Credentials | None = None,
         learn: Callable[[float, Limit | None, Limit | None], None] | None = None,
     ) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._client = dialect.client
         self._embedding = dialect.embedding
         self._session = session
@@ -149,10 +96,10 @@ class HttpProvider:
         self._told: set[str] = set()  # dropped parameters that were warned about
 
     def check(self, request: Request) -> None:
-        self._client.check(self._adapted(request, unnoted), self._endpoint)
+        self._client.check(self._adapted(request, unnoted), self.endpoint)
 
     def prefilled(self, request: Request, partial: str) -> Request | None:
-        return self._client.prefilled(request, self._endpoint, partial)
+        return self._client.prefilled(request, self.endpoint, partial)
 
     async def complete(self, request: Request, note: Note = unnoted) -> Reply:
         said = self._said(request, note)
@@ -169,13 +116,11 @@ class HttpProvider:
     async def embed(self, request: EmbeddingRequest) -> Embeddings:
         codec = self._embedding
         if codec is None:
-            raise InvalidRequest(
-                f"the dialect {self._endpoint.dialect!r} has no embeddings", everywhere=False
-            )
-        url = URL(codec.url(self._endpoint), encoded=True)
+            raise InvalidRequest(f"the dialect {self.endpoint.dialect!r} has no embeddings", everywhere=False)
+        url = URL(codec.url(self.endpoint), encoded=True)
         quotable = request.as_messages()
-        scores = Scores(quotable, self._endpoint, (), unnoted)
-        said = _Said(url, codec.encode(request, self._endpoint), quotable, scores)
+        scores = Scores(quotable, self.endpoint, (), unnoted)
+        said = _Said(url, codec.encode(request, self.endpoint), quotable, scores)
 
         async def read(response: aiohttp.ClientResponse) -> Embeddings:
             return codec.decode(await self._body(response))
@@ -188,21 +133,19 @@ class HttpProvider:
         messages = repaired(request.messages, note)
         if messages is not request.messages:
             request = request.with_messages(messages)
-        body = self._client.encode(request, self._endpoint, note)
-        dropped = (
-            self._client.dropped(request, self._endpoint) if self._endpoint.unsupported == "drop" else ()
-        )
+        body = self._client.encode(request, self.endpoint, note)
+        dropped = self._client.dropped(request, self.endpoint) if self.endpoint.unsupported == "drop" else ()
         self._tell_dropped(dropped, note)
-        scores = Scores(request, self._endpoint, dropped, note)
+        scores = Scores(request, self.endpoint, dropped, note)
         return _Said(self._urls[request.stream], body, request, scores)
 
     def _adapted(self, request: Request, note: Note) -> Request:
-        if self._endpoint.system_prefix or self._endpoint.adapt is not None:
-            return self._endpoint.adapted(request, note)
+        if self.endpoint.system_prefix or self.endpoint.adapt is not None:
+            return self.endpoint.adapted(request, note)
         return request
 
     async def _reply(self, response: aiohttp.ClientResponse) -> Reply:
-        return self._client.decode(await self._body(response))
+        return placed(self._client.decode(await self._body(response)), self.endpoint)
 
     async def _upstream(self, said: _Said, response: aiohttp.ClientResponse) -> Upstream:
         if response.content_type == "application/json":  # a vendor that ignores `stream`
@@ -261,7 +204,7 @@ class HttpProvider:
             if name not in self._told:
                 self._told.add(name)
                 logger.warning(
-                    "%s: %s is left out, its dialect cannot express it (told once)", self._endpoint.name, name
+                    "%s: %s is left out, its dialect cannot express it (told once)", self.endpoint.name, name
                 )
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> AttemptError:
@@ -373,7 +316,7 @@ class HttpStream:
         self._size += len(chunk)
         if self._size > self._provider.max_answer_bytes:
             raise too_long(self._provider.max_answer_bytes)
-        deltas = self._reader.feed(chunk)
+        deltas = placed_deltas(self._reader.feed(chunk), self._provider.endpoint)
         if self._said.scores.wanted:
             self._said.scores.see(deltas)
         if self._reader.finished:
@@ -381,7 +324,7 @@ class HttpStream:
         return deltas
 
     def _end(self) -> list[Delta]:
-        deltas = self._reader.end()
+        deltas = placed_deltas(self._reader.end(), self._provider.endpoint)
         self._said.scores.see(deltas)
         self._finish()
         return deltas

@@ -9,8 +9,8 @@ import pytest
 
 from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS, deltas_of
-from fallbackio.dialects._state import KEY, own_state, state_of
-from fallbackio.endpoint import Endpoint, unnoted
+from fallbackio.dialects._state import KEY, state_of
+from fallbackio.endpoint import Endpoint
 from fallbackio.model import Choice, FunctionCall, Message, Reply, Request, ToolCall
 
 CLIENT = DIALECTS["anthropic"].client
@@ -202,27 +202,3 @@ def test_the_server_hears_what_it_signed(stream: bool) -> None:
     assert "hm" == message.reasoning
     assert message.extra[KEY]["blocks"] == heard.messages[1][KEY]["blocks"]
     assert "Look." == heard.messages[1]["content"]
-
-
-@pytest.mark.parametrize(
-    ("said", "asked", "same"),
-    [
-        ("", "m", True),
-        ("claude-sonnet-4-5", "claude-sonnet-4-5", True),
-        ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5", True),
-        ("claude-sonnet-4-5", "claude-sonnet-4-5-20250929", True),
-        ("claude-3-7-sonnet-20250219", "claude-3-7-sonnet-latest", True),
-        ("gpt-4o-2024-08-06", "gpt-4o", True),
-        ("gemini-2.0-flash-001", "gemini-2.0-flash", True),
-        ("gemini-2.5-pro-preview-05-06", "gemini-2.5-pro", True),
-        ("gpt-4o", "gpt-4", False),
-        ("gemini-2.5-flash", "gemini-2.5-flash-lite", False),
-        ("claude-opus-4-5", "claude-opus-4", False),
-        ("claude-3-5-sonnet-20240620", "claude-3-5-sonnet-20241022", False),
-    ],
-)
-def test_whose_state_it_is(said: str, asked: str, same: bool) -> None:
-    """A model is known again with and without its release, and never by the beginning of its name."""
-    state = own_state(state_of("d", said, {"kept": 1}), "d", asked, unnoted)
-
-    assert same == bool(state)

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects.anthropic._thinking import BLOCKS, own_blocks
-from fallbackio.endpoint import Note
+from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 
 __all__ = ["IMAGE_TYPES", "Block", "conversation", "legal_id", "trim"]
@@ -32,11 +32,11 @@ _ILLEGAL = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def conversation(
-    messages: Sequence[Mapping[str, Any]], model: str, thinks: bool, note: Note
+    messages: Sequence[Mapping[str, Any]], endpoint: Endpoint, thinks: bool, note: Note
 ) -> tuple[list[Block], list[Block]]:
     """The text blocks of `system`, and the turns, of an OpenAI-format conversation.
 
-    What `model` thought goes along if it `thinks` now as well.
+    What its model thought goes along if it `thinks` now as well.
 
     Raises:
         InvalidRequest: For a message of the wrong shape, or one that Messages cannot express.
@@ -49,7 +49,7 @@ def conversation(
         if role == "user":
             content = _content(message, position, _USER_PARTS)
         elif role == "assistant":
-            content = _assistant(message, position, own_blocks(message, model, thinks, note), note)
+            content = _assistant(message, position, own_blocks(message, endpoint, thinks, note), note)
         elif role == "tool":
             content = [_tool_result(message, position, note)]
         elif role in ("system", "developer"):

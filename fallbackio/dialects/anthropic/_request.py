@@ -93,22 +93,27 @@ def body_of(request: Request, endpoint: Endpoint, note: Note = unnoted) -> Block
         _think(params, model, body, note)
         _identify(params, body)
         params.pop("stream_options", None)  # usage always comes
-    _converse(request.messages, params, instructions, body, note)
+    _converse(request.messages, endpoint, params, instructions, body, note)
     return {**params, **body}
 
 
 def _converse(
-    messages: Messages, params: dict[str, Any], instructions: list[Block], body: Block, note: Note
+    messages: Messages,
+    endpoint: Endpoint,
+    params: dict[str, Any],
+    instructions: list[Block],
+    body: Block,
+    note: Note,
 ) -> None:
     """Say the conversation, as the thinking that is on allows it."""
-    model = body["model"]
+    model = endpoint.model
     thinking = body.get("thinking", params.get("thinking"))
     thinks = _thinks_unasked(model) if thinking is None else thinks_by(thinking)
-    if _has_budget(thinking) and stranger_in_loop(messages, model):
+    if _has_budget(thinking) and stranger_in_loop(messages, endpoint):
         del params["thinking"]
         thinks = False
         note("thinking switched off, because another model began the tool calls")
-    system, turns = conversation(messages, model, thinks, note)
+    system, turns = conversation(messages, endpoint, thinks, note)
     if turns[-1]["role"] == "assistant":
         if may_prefill(params, model):
             trim(turns[-1])

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fallbackio.dialects._state import KEY, own_state, state_of
-from fallbackio.endpoint import Note, unnoted
+from fallbackio.endpoint import Endpoint, Note, unnoted
 
 __all__ = [
     "BLOCKS",
@@ -41,13 +41,16 @@ def state(model: str, blocks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return state_of(_NAME, model, {"blocks": kept}) if kept else {}
 
 
-def own_blocks(message: Mapping[str, Any], model: str, thinks: bool, note: Note) -> list[Block]:
-    """The blocks that go back to `model` with this message; what stays here is noted."""
+def own_blocks(message: Mapping[str, Any], endpoint: Endpoint, thinks: bool, note: Note) -> list[Block]:
+    """The blocks that go back to `endpoint` with this message; what stays here is noted.
+
+    Signatures are the model's, whoever runs it, and not the account's.
+    """
     if KEY not in message:
         if message.get("reasoning_content"):
             note("reasoning without a signature left out")
         return []
-    blocks = own_state(message, _NAME, model, note).get("blocks")
+    blocks = own_state(message, _NAME, endpoint, note).get("blocks")
     if not isinstance(blocks, list | tuple) or not blocks:
         return []
     if not thinks:
@@ -61,7 +64,7 @@ def thinks_by(thinking: object) -> bool:
     return isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
 
 
-def stranger_in_loop(messages: Sequence[Mapping[str, Any]], model: str) -> bool:
+def stranger_in_loop(messages: Sequence[Mapping[str, Any]], endpoint: Endpoint) -> bool:
     """Whether the tool loop to go on with was begun by another, or without thinking.
 
     A model that thinks by a fixed budget refuses it: "Expected thinking, but found tool_use".  Within
@@ -77,7 +80,7 @@ def stranger_in_loop(messages: Sequence[Mapping[str, Any]], model: str) -> bool:
             break
         elif role == "assistant":
             head, answered = message, False
-    return head is not None and not own_blocks(head, model, True, unnoted)
+    return head is not None and not own_blocks(head, endpoint, True, unnoted)
 
 
 def stored_blocks(extra: Mapping[str, Any]) -> list[Block]:

@@ -18,8 +18,8 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects._state import own_state
-from fallbackio.dialects.bedrock._models import is_claude, keeps_status
-from fallbackio.endpoint import Note
+from fallbackio.dialects.bedrock import _models as models
+from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 
 __all__ = ["BLOCKS", "DOCUMENTS", "IMAGES", "Block", "conversation", "legal_id"]
@@ -78,21 +78,22 @@ _ATTACHED = "A document is attached."
 
 
 def conversation(
-    messages: Sequence[Mapping[str, Any]], model: str, note: Note
+    messages: Sequence[Mapping[str, Any]], endpoint: Endpoint, note: Note
 ) -> tuple[list[Block], list[Block]]:
     """The blocks of `system`, and the turns, of an OpenAI-format conversation.
 
     Raises:
         InvalidRequest: For a message of the wrong shape, or one that Converse cannot express.
     """
-    return _Writer(model, note).write(messages)
+    return _Writer(endpoint, note).write(messages)
 
 
 class _Writer:
     """One conversation while it is written."""
 
-    def __init__(self, model: str, note: Note) -> None:
-        self._model = model
+    def __init__(self, endpoint: Endpoint, note: Note) -> None:
+        self._endpoint = endpoint
+        self._model = endpoint.model
         self._note = note
         self._system: list[Block] = []
         self._turns: list[Block] = []
@@ -168,12 +169,12 @@ class _Writer:
         return blocks
 
     def _thoughts(self, message: Mapping[str, Any]) -> list[Block]:
-        state = own_state(message, "bedrock", self._model, self._note)
+        state = own_state(message, "bedrock", self._endpoint, self._note, bare=models.bare)
         blocks = state.get("reasoning")
         if not isinstance(blocks, list):
             return []
-        # An answer does not name its model, but only a Claude signs what it thought.
-        if not is_claude(self._model):
+        # Only a Claude signs what it thought, and what came by another way does not name its model.
+        if not models.is_claude(self._model):
             self._note("another model's signed reasoning left out")
             return []
         return [{"reasoningContent": block} for block in blocks if isinstance(block, Mapping)]
@@ -199,7 +200,7 @@ class _Writer:
             raise InvalidRequest(f"messages[{position}] is a tool message without a tool_call_id")
         content = _content(message, position, _RESULT_PARTS)
         result: Block = {"toolUseId": self._id(call_id), "content": content or [{"text": _NO_OUTPUT}]}
-        if message.get("is_error") and keeps_status(self._model):
+        if message.get("is_error") and models.keeps_status(self._model):
             result["status"] = "error"
         return {"toolResult": result}
 

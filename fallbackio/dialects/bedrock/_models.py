@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 __all__ = [
+    "bare",
     "claude_since",
     "forces_tools",
     "is_claude",
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
+# What an inference profile puts before the model's name: where its requests may go.
+_PROFILE = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|global)\.")
 _SCHEMAS_FROM = (4, 5)
 _BUDGETS_FROM = (3, 7)
 _EFFORTS_FROM = (4, 6)
@@ -29,6 +32,16 @@ _NO_PREFILL_FROM = (4, 6)
 
 # Families that refuse `any` and `tool` as a choice of tools.
 _NEVER_FORCED = ("meta.", "cohere.", "ai21.", "amazon.titan")
+
+
+def bare(model: str) -> str:
+    """The model itself, wherever it is asked.
+
+    Example:
+        >>> bare("us.anthropic.claude-sonnet-4-5-20250929-v1:0")
+        'anthropic.claude-sonnet-4-5-20250929-v1:0'
+    """
+    return _PROFILE.sub("", model.rpartition("/")[2])
 
 
 def is_claude(model: str) -> bool:

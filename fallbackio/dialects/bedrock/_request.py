@@ -75,7 +75,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> Block:
     if lost and endpoint.unsupported == "error":
         raise refusal(lost)
     params = {name: value for name, value in given.items() if name not in NO_FIELD and name not in lost}
-    system, turns = conversation(request.messages, model, note)
+    system, turns = conversation(request.messages, endpoint, note)
     written = _Body(params, model, note)
     written.fill(turns, system)
     body: Block = {"messages": turns}

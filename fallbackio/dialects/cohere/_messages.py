@@ -16,7 +16,7 @@ import orjson
 
 from fallbackio.dialects._outgoing import Call, beyond, calls_of, image_url, parts_of, text_of
 from fallbackio.dialects._state import own_state
-from fallbackio.endpoint import Note
+from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 
 __all__ = ["conversation"]
@@ -27,7 +27,7 @@ Fields = dict[str, Any]
 _NO_OUTPUT = "(no output)"
 
 
-def conversation(messages: Sequence[Mapping[str, Any]], model: str, note: Note) -> list[Fields]:
+def conversation(messages: Sequence[Mapping[str, Any]], endpoint: Endpoint, note: Note) -> list[Fields]:
     """The messages of a chat request.
 
     Raises:
@@ -45,7 +45,7 @@ def conversation(messages: Sequence[Mapping[str, Any]], model: str, note: Note) 
         write = _ROLES.get(role) if isinstance(role, str) else None
         if write is None:
             raise beyond(f"messages[{position}] has a role that Cohere does not know")
-        if (turn := write(message, position, model, note)) is not None:
+        if (turn := write(message, position, endpoint, note)) is not None:
             turns.append(turn)
     if not turns:
         raise beyond("no message of a user or assistant has any content")
@@ -53,14 +53,14 @@ def conversation(messages: Sequence[Mapping[str, Any]], model: str, note: Note) 
     return [{"role": "system", "content": text}, *turns] if text else turns
 
 
-def _user(message: Mapping[str, Any], position: int, model: str, note: Note) -> Fields | None:
+def _user(message: Mapping[str, Any], position: int, endpoint: Endpoint, note: Note) -> Fields | None:
     if "name" in message:
         note("names of speakers left out")
     content = _content(message, position, _USER_PARTS)
     return {"role": "user", "content": content} if content else None
 
 
-def _assistant(message: Mapping[str, Any], position: int, model: str, note: Note) -> Fields | None:
+def _assistant(message: Mapping[str, Any], position: int, endpoint: Endpoint, note: Note) -> Fields | None:
     content = _content(message, position, _ASSISTANT_PARTS)
     refusal = message.get("refusal")
     if not content and isinstance(refusal, str):
@@ -69,7 +69,7 @@ def _assistant(message: Mapping[str, Any], position: int, model: str, note: Note
     if not content and not calls:
         return None
     turn: Fields = {"role": "assistant"}
-    kept = own_state(message, "cohere", model, note)
+    kept = own_state(message, "cohere", endpoint, note)
     if thinking := kept.get("thinking"):
         content = [{"type": "thinking", "thinking": thinking}, *_blocks(content)]
     if content:
@@ -81,7 +81,7 @@ def _assistant(message: Mapping[str, Any], position: int, model: str, note: Note
     return turn
 
 
-def _tool(message: Mapping[str, Any], position: int, model: str, note: Note) -> Fields:
+def _tool(message: Mapping[str, Any], position: int, endpoint: Endpoint, note: Note) -> Fields:
     call_id = message.get("tool_call_id")
     if not isinstance(call_id, str):
         raise InvalidRequest(f"messages[{position}] is a tool message without a tool_call_id")
@@ -160,6 +160,6 @@ _ASSISTANT_PARTS: _Parts = MappingProxyType(
 # OpenAI's parts, where they stand in a message that cannot say them.
 _BEYOND = frozenset({"text", "refusal", "image_url", "file", "input_audio"})
 
-_Write = Callable[[Mapping[str, Any], int, str, Note], Fields | None]
+_Write = Callable[[Mapping[str, Any], int, Endpoint, Note], Fields | None]
 
 _ROLES: Mapping[str, _Write] = MappingProxyType({"user": _user, "assistant": _assistant, "tool": _tool})

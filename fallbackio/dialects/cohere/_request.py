@@ -72,7 +72,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> dict[str, Any]:
     if lost and endpoint.unsupported == "error":
         raise refusal(lost, API)
     params = {name: value for name, value in given.items() if name not in _NO_FIELD and name not in lost}
-    messages = conversation(request.messages, endpoint.model, note)
+    messages = conversation(request.messages, endpoint, note)
     body: dict[str, Any] = {"model": endpoint.model, "messages": messages, "stream": request.stream}
     if params:
         _sample(params, body, note)

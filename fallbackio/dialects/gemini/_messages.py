@@ -21,8 +21,8 @@ import orjson
 from attrs import define
 
 from fallbackio.dialects._state import KEY, own_state
-from fallbackio.dialects.gemini._models import since_3
-from fallbackio.endpoint import Note
+from fallbackio.dialects.gemini._models import bare, since_3
+from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 
 __all__ = ["DIALECT", "Part", "Turn", "conversation"]
@@ -65,14 +65,14 @@ _OWN_PARTS = frozenset(
 
 
 def conversation(
-    messages: Sequence[Mapping[str, Any]], model: str, note: Note
+    messages: Sequence[Mapping[str, Any]], endpoint: Endpoint, note: Note
 ) -> tuple[list[Part], list[Turn]]:
     """The parts of `systemInstruction`, and the turns, of an OpenAI-format conversation.
 
     Raises:
         InvalidRequest: For a message of the wrong shape, or one that Gemini cannot express.
     """
-    told = _Conversation(model, note)
+    told = _Conversation(endpoint, note)
     for position, message in enumerate(messages):
         tell = _TELL.get(message.get("role"))  # type: ignore[arg-type]  # any other role finds nothing
         if tell is None:
@@ -94,14 +94,14 @@ class _Call:
 class _Conversation:
     """What has been told so far."""
 
-    def __init__(self, model: str, note: Note) -> None:
+    def __init__(self, endpoint: Endpoint, note: Note) -> None:
         self.system: list[Part] = []
         self._turns: list[Turn] = []
         # Calls whose results have not been sent yet, and what of the results is no JSON.
         self._owed: list[_Call] = []
         self._loose: list[Part] = []
-        self._model = model
-        self._signs = since_3(model)
+        self._endpoint = endpoint
+        self._signs = since_3(endpoint.model)
         self._note = note
         self._noted: set[str] = set()
 
@@ -131,7 +131,9 @@ class _Conversation:
         if message.get("function_call"):
             raise _beyond(f"messages[{position}].function_call is not supported; use tool_calls")
         # Looked for here, because most messages keep nothing and own_state costs a call.
-        state = own_state(message, DIALECT, self._model, self._say) if KEY in message else _NO_STATE
+        state = _NO_STATE
+        if KEY in message:  # signed for a key or a project: another one's is refused
+            state = own_state(message, DIALECT, self._endpoint, self._say, bare=bare, bound=True)
         if parts and isinstance(signature := state.get("signature"), str):
             parts[-1]["thoughtSignature"] = signature
         if calls := message.get("tool_calls"):

@@ -109,7 +109,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> Fields:
         for name, value in given.items()
         if value is not None and name not in _NO_FIELD and name not in lost
     }
-    system, turns = conversation(request.messages, model, note)
+    system, turns = conversation(request.messages, endpoint, note)
     body: Fields = {"contents": turns}
     if system:
         body["systemInstruction"] = {"parts": system}

@@ -16,7 +16,7 @@ import orjson
 
 from fallbackio.dialects._outgoing import Call, beyond, calls_of, data_url, image_url, parts_of, text_of
 from fallbackio.dialects._state import own_state
-from fallbackio.endpoint import Note
+from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 
 __all__ = ["conversation"]
@@ -31,7 +31,7 @@ _ROLES: Mapping[object, str] = MappingProxyType(
 )
 
 
-def conversation(messages: Sequence[Mapping[str, Any]], model: str, note: Note) -> list[Fields]:
+def conversation(messages: Sequence[Mapping[str, Any]], endpoint: Endpoint, note: Note) -> list[Fields]:
     """The messages of a chat request.
 
     Raises:
@@ -47,7 +47,7 @@ def conversation(messages: Sequence[Mapping[str, Any]], model: str, note: Note) 
         turn = _turn(message, role, position)
         if role == "assistant":
             _add_calls(turn, message, position, names)
-            if thinking := own_state(message, "ollama", model, note).get("thinking"):
+            if thinking := own_state(message, "ollama", endpoint, note).get("thinking"):
                 turn["thinking"] = thinking
         elif role == "tool":
             _name(turn, message, position, names)

@@ -127,7 +127,7 @@ class OpenAIClient:
 
 def body_of(request: Request, endpoint: Endpoint, vendor: Vendor, note: Note) -> dict[str, Any]:
     """The request in `vendor`'s words, for `dumps`."""
-    messages = _messages(request.messages, endpoint.model, vendor, note)
+    messages = _messages(request.messages, endpoint, vendor, note)
     body: dict[str, Any] = {"model": endpoint.model, "messages": messages, **request.params}
     _mend(body, endpoint, vendor)
     _quirks.apply(body, endpoint, note)
@@ -144,7 +144,7 @@ def body_of(request: Request, endpoint: Endpoint, vendor: Vendor, note: Note) ->
 
 
 def _messages(
-    messages: tuple[Mapping[str, Any], ...], model: str, vendor: Vendor, note: Note
+    messages: tuple[Mapping[str, Any], ...], endpoint: Endpoint, vendor: Vendor, note: Note
 ) -> list[Mapping[str, Any]]:
     rename = not vendor.takes_developer
     known = _TURNS.get(vendor.name)
@@ -153,7 +153,7 @@ def _messages(
         role = message.get("role")
         if role == "assistant":
             if not (_NEVER.isdisjoint(message) if known is None else message.keys() <= known):
-                message = _stripped(message, model, known, note)
+                message = _stripped(message, endpoint, known, note)
         elif rename and role == "developer":
             message = {**message, "role": "system"}
         said.append(message)
@@ -161,10 +161,10 @@ def _messages(
 
 
 def _stripped(
-    message: Mapping[str, Any], model: str, known: frozenset[str] | None, note: Note
+    message: Mapping[str, Any], endpoint: Endpoint, known: frozenset[str] | None, note: Note
 ) -> dict[str, Any]:
     """The turn without what only other vendors understand."""
-    own_state(message, "openai", model, note)  # none is ours: for the note
+    own_state(message, "openai", endpoint, note)  # none is ours: for the note
     if known is None:
         return {name: value for name, value in message.items() if name not in _NEVER}
     if message.get("reasoning_content"):

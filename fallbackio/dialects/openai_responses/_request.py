@@ -47,7 +47,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> Item:
     if len(messages) > 1 and "instructions" not in params and _is_instruction(messages[0]):
         body["instructions"] = messages[0]["content"]
         messages = messages[1:]
-    body["input"] = _Input(endpoint.model, note).of(messages)
+    body["input"] = _Input(endpoint, note).of(messages)
     return {**body, **say(params, endpoint.model, request.stream, note)}
 
 
@@ -63,8 +63,8 @@ def _is_instruction(message: Message) -> bool:
 class _Input:
     """The items of one conversation while they are written."""
 
-    def __init__(self, model: str, note: Note) -> None:
-        self._model = model
+    def __init__(self, endpoint: Endpoint, note: Note) -> None:
+        self._endpoint = endpoint
         self._note = note
         self._items: list[Item] = []
         # Calls of custom tools, whose results have an item of their own.
@@ -107,7 +107,8 @@ class _Input:
 
     def _kept(self, message: Message) -> list[Item]:
         """The items that `message` came in, unless it has been changed since."""
-        kept = own_state(message, NAME, self._model, self._note).get("output")
+        # Encrypted for an organization: another one's is refused.
+        kept = own_state(message, NAME, self._endpoint, self._note, bound=True).get("output")
         if type(kept) is not list:
             return []
         if not _says(kept, message):
