@@ -3,8 +3,8 @@
 A fence names its language.  What stands around it in the source says how it is tried:
 
 - a file name, ```` ```python title="app.py" ````: later blocks of the page find it in their folder;
-- ```` ```output ```` after a block: what it prints; comments at a block's end say the same in short;
-- ```` ```log ```` after a block: what the logger `fallbackio` writes meanwhile;
+- ```` ```output ````: what the last block of Python prints; comments at its end say the same in short;
+- ```` ```log ````: what the logger `fallbackio` writes meanwhile;
 - `<!-- not run: why -->` before a block: it only has to compile.
 """
 
@@ -72,12 +72,14 @@ def blocks_of(page: str) -> list[Block]:
     """The blocks of a page in their order, each with what the page says that it prints."""
     blocks: list[Block] = []
     for block in _fences(page):
-        if block.language == "output":
-            blocks[-1] = attrs.evolve(blocks[-1], output=block.code)
-        elif block.language == "log":
-            blocks[-1] = attrs.evolve(blocks[-1], log=block.code)
-        else:
+        if block.language not in ("output", "log"):
             blocks.append(block)
+            continue
+        at = max(n for n, shown in enumerate(blocks) if shown.language == "python")
+        if block.language == "output":
+            blocks[at] = attrs.evolve(blocks[at], output=block.code)
+        else:
+            blocks[at] = attrs.evolve(blocks[at], log=block.code)
     return blocks
 
 

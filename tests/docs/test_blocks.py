@@ -17,6 +17,7 @@ import logging
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 import types
 from collections.abc import Iterator, Mapping
@@ -39,7 +40,7 @@ from fallbackio.testing import run, virtual_time
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 # What needs something that no test has; each says so in its page.
-NOT_RUN = 0
+NOT_RUN = 2
 
 _OWN_LOOP = {"VirtualTimeLoop", "run", "virtual_time"}
 COMMANDS: Mapping[str, Any] = getattr(typer.main.get_command(app), "commands", {})
@@ -55,11 +56,14 @@ def running(*languages: str) -> list[Block]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to run in, with a made-up key for every vendor."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to run in and to import from, with a made-up key for every vendor."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     set_keys(monkeypatch)
-    return tmp_path
+    yield tmp_path
+    for name in {path.stem for path in tmp_path.glob("*.py")} & sys.modules.keys():
+        del sys.modules[name]
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=place)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 import yaml
 from pages_kit import PAGES, ROOT, text_of
+
+from fallbackio import errors
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +22,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built as in a release; links and anchors that lead nowhere end the build."""
     work = tmp_path_factory.mktemp("site")
     shutil.copytree(ROOT / "docs", work / "docs")
-    shutil.copy(ROOT / "mkdocs.yml", work)
+    for name in ("mkdocs.yml", "mkdocs_griffe.py"):
+        shutil.copy(ROOT / name, work)
     built = subprocess.run(  # noqa: S603 - our own command
         [str(Path(sys.executable).with_name("zensical")), "build", "--strict"],
         cwd=work,
@@ -48,6 +53,21 @@ def test_no_other_host_is_asked(site: Path) -> None:
         assert loaded == [], page
     styles = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.css"))
     assert re.findall(r"url\(\"?https?:[^)]*|@import[^;]*https?:[^;]*", styles) == []
+
+
+@pytest.mark.parametrize("module", ["", ".errors", ".events", ".web", ".testing", ".simulator"])
+def test_every_public_name_is_explained(site: Path, module: str) -> None:
+    """The page of names has all of them, with their docstrings."""
+    html = (site / "api" / "index.html").read_text(encoding="utf-8")
+    shown = set(re.findall(r'id="([\w.]+)"', html))
+    public = importlib.import_module(f"fallbackio{module}")
+    ours = {name for name in public.__all__ if isinstance(getattr(public, name), type | FunctionType)}
+
+    if module:
+        missing = {name for name in ours if f"fallbackio{module}.{name}" not in shown}
+        assert missing <= {"scenarios"}  # a function that the page's maker takes for the folder of its name
+    else:  # errors have a part of their own
+        assert {name for name in ours if f"fallbackio.{name}" not in shown} <= set(errors.__all__)
 
 
 def test_every_page_is_in_the_navigation() -> None:
