@@ -35,7 +35,7 @@ from vendors_kit import set_keys, simulated_vendors
 
 import fallbackio
 from fallbackio.cli._app import app
-from fallbackio.simulator import Simulator
+from fallbackio.simulator import Simulator, scenario
 from fallbackio.testing import run, virtual_time
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
@@ -180,9 +180,18 @@ def test_yaml_is_yaml(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", running("toml"), ids=place)
-def test_toml_builds_chains(block: Block, folder: Path) -> None:
-    """A block of TOML is a file from which each of its chains can be built."""
-    tomllib.loads(block.code)
+def test_toml_builds_what_it_describes(block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each chain of a file can be built, and a scenario can be read."""
+    for name in re.findall(r'_env\s*=\s*"([^"]+)"', block.code):
+        monkeypatch.setenv(name, "sk-not-a-key")
+    path = folder / (block.title or "page.toml")
+    path.write_text(block.code, encoding="utf-8")
+
+    described = tomllib.loads(block.code)
+    for name in described.get("chain", {}):
+        fallbackio.Chain.from_toml(path, name=name)
+    if "phases" in described:
+        scenario(str(path))
 
 
 @pytest.mark.parametrize("block", running("bash"), ids=place)

@@ -1,0 +1,37 @@
+"""Pages that list what the code has are complete: faults, and commands with their options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+import typer.main
+from pages_kit import rows, section
+
+from fallbackio.cli._app import app
+from fallbackio.simulator.faults import FAULTS
+
+COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands", {})
+
+
+def test_the_simulators_page_lists_every_fault() -> None:
+    """By its name in Python with every field, and its name in JSON."""
+    listed = {
+        cells[1].strip("`"): cells[0].strip("`") for cells in rows(section("docs/simulator.md", "Faults"))
+    }
+
+    calls = {
+        kind: f"{fault.__name__}({', '.join(field.alias or '' for field in attrs.fields(fault))})"
+        for kind, fault in FAULTS.items()
+    }
+    assert listed == calls
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_of_the_command_line_has_every_option(name: str) -> None:
+    """Each command has its part, and each of its options stands in it."""
+    text = section("docs/cli.md", f"`fallbackio {name}`")
+    options = {option for param in COMMANDS[name].params for option in param.opts if option.startswith("--")}
+
+    assert {option for option in options if option not in text} == set()
