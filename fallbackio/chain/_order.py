@@ -52,11 +52,10 @@ def ordered(steps: Sequence[Step], now: float, lots: random.Random) -> Iterator[
     alone = len(steps) == 1 and len(steps[0].routes) == 1
     for step in steps:
         for route in _members(step, now, lots):
-            share = 1.0 if alone else route.share(now)
-            if share < 1.0 and lots.random() >= share:
-                yield Turn(route, postponed=True, why="" if step.balance else BACK)
-            else:
+            if alone or route.takes(now, lots):
                 yield Turn(route)
+            else:
+                yield Turn(route, postponed=True, why="" if step.balance else BACK)
 
 
 def warmed(steps: Sequence[Step], turns: Iterable[Turn], now: float, lots: random.Random) -> Iterator[Turn]:

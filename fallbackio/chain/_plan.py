@@ -71,9 +71,9 @@ class Route:
         look_up = given is None and needs.context and self.listing is not None
         return self.listing.window() if look_up and self.listing is not None else given
 
-    def share(self, now: float) -> float:
-        """The share of its calls that it is to get: less than all while it comes back."""
-        return self.ramp.share(now, self.breaker.recovered_at)
+    def takes(self, now: float, lots: random.Random) -> bool:
+        """Whether it is to get this call: not all of them while it comes back."""
+        return self.ramp.takes(now, self.breaker.recovered_at, lots)
 
 
 @frozen

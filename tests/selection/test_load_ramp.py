@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 
 from fallbackio.selection import Load, Ramp
 from fallbackio.selection._load import DECAY_S, FAILURE_S
-from fallbackio.selection._ramp import BACK_OFF, FIRST_SHARE
+from fallbackio.selection._ramp import BACK_OFF, CAUTION, FIRST_SHARE
 
 
 def test_a_peak_takes_effect_at_once_and_wears_off() -> None:
@@ -82,15 +83,31 @@ def test_a_share_grows_to_the_whole() -> None:
 
 
 def test_failures_on_the_way_hold_it_back() -> None:
-    """A failure lowers the share, several at once count as one, and it grows on from there."""
+    """A failure lowers the share, several at once count as one, and it grows on from there, more slowly."""
     ramp = Ramp(10)
     ramp.failed(104, 100)
     ramp.failed(104.1, 100)
 
     lowered = (FIRST_SHARE + 0.4) * BACK_OFF
-    assert ramp.share(104.1, 100) == pytest.approx(lowered + 0.01)
+    assert ramp.share(104, 100) == pytest.approx(lowered)
+    assert ramp.share(106, 100) == pytest.approx(lowered + 0.2 * CAUTION)
     ramp.failed(200, 100)
     assert ramp.share(200, 100) == 1.0, "after the ramp it is the breaker's business"
+
+
+def test_a_share_is_dealt_evenly() -> None:
+    """A share of a quarter is every fourth call, not one in four by chance, and begins anywhere."""
+    begins = set()
+    for seed in range(20):
+        ramp, lots = Ramp(1e9), random.Random(seed)
+        ramp.takes(0, 0, lots)
+        ramp._share = 0.25
+        dealt = "".join("x" if ramp.takes(0, 0, lots) else "." for _ in range(40))
+        assert dealt.count("x") == 10
+        assert "x..x" not in dealt
+        assert "....." not in dealt
+        begins.add(dealt.index("x"))
+    assert len(begins) > 2
 
 
 def test_no_ramp_is_no_ramp() -> None:
