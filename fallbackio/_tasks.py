@@ -1,7 +1,8 @@
 """The one audited place that makes tasks without a task group.
 
-Three things need that: a timer's callback cannot start a task in a group (a contest's other lanes), a
-drained loser outlives the call that began it, and a simulated port is opened by a plain function.
+Four things need that: a timer's callback cannot start a task in a group (a contest's other lanes), a
+drained loser outlives the call that began it, a simulated port is opened by a plain function, and a
+user's generator has to stay in one task while those who read it come and go.
 Whoever makes an `OwnTask` holds it and must see it ended; it is cancelled by a scope, level by level,
 not by a single throw that might be swallowed.
 """

@@ -145,8 +145,7 @@ class EventStream:
     Args:
         stream: What `chain.stream(...)` gave, not yet entered.
         ping_s: Seconds of silence after which a comment is sent, so that nobody between takes the
-            connection for dead; `None` for never.  A generator of yours behind `Endpoint.calling` is ended by
-            a wait that is broken off: give it `None` if it may be silent for so long.
+            connection for dead; `None` for never.
 
     Attributes:
         headers: For the HTTP answer.

@@ -17,7 +17,8 @@ from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
 from fallbackio.transport._checks import as_reply
 from fallbackio.transport._failures import from_callers_code
 from fallbackio.transport._guard import guarded
-from fallbackio.transport._whole import Pieces, Whole
+from fallbackio.transport._pieces import Pieces
+from fallbackio.transport._whole import Whole
 
 __all__ = ["CallingProvider"]
 

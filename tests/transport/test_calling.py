@@ -343,9 +343,10 @@ async def slowly(request: Request) -> Pieces:
     yield 5
 
 
-async def cut(upstream: Upstream) -> None:
+async def closed_while_waiting(upstream: Upstream) -> None:
     with anyio.move_on_after(1):
         await upstream.receive()
+    await upstream.aclose()
 
 
 async def closed(upstream: Upstream) -> None:
@@ -357,7 +358,79 @@ async def broken(upstream: Upstream) -> None:
         await upstream.receive()
 
 
-@pytest.mark.parametrize("end", [cut, broken, closed])
+@virtual_time
+async def test_a_wait_that_is_cancelled_loses_no_piece() -> None:
+    """Who waits in slices gets every piece, when it is there."""
+    pieces: list[str] = []
+    slices = 0
+
+    async def fn(request: Request) -> Pieces:
+        for word in ("one ", "two ", "three"):
+            await anyio.sleep(10)
+            yield word
+
+    upstream = await ours(fn).stream(REQUEST)
+    while not upstream.finished:
+        slices += 1
+        with anyio.move_on_after(3):
+            pieces += [delta.text for delta in await upstream.receive()]
+
+    assert "".join(pieces) == "one two three"
+    assert (slices, anyio.current_time()) == (13, 30)
+
+
+@virtual_time
+async def test_it_runs_only_while_a_piece_is_wanted() -> None:
+    """A reader that is slow keeps the generator from running ahead and from holding what nobody read."""
+    made: list[int] = []
+
+    async def fn(request: Request) -> Pieces:
+        for number in range(10):
+            made.append(number)
+            yield f"{number} "
+
+    upstream = await ours(fn).stream(REQUEST)
+    await upstream.receive()
+    await anyio.sleep(60)
+    assert made == [0]
+
+    await upstream.aclose()
+
+
+async def scoped(request: Request) -> Pieces:
+    with anyio.fail_after(30):
+        for word in ("one ", "two ", "three"):
+            await anyio.sleep(1)
+            yield word
+
+
+async def timed(request: Request) -> Pieces:
+    async with asyncio.timeout(30):
+        for word in ("one ", "two ", "three"):
+            await anyio.sleep(1)
+            yield word
+
+
+@pytest.mark.parametrize("fn", [scoped, timed])
+@virtual_time
+async def test_a_generator_may_hold_a_scope_across_its_yields(fn: Callable[[Request], Any]) -> None:
+    """Its pieces may be read in several tasks, and it may be closed in another; it stays in its own."""
+    upstream = await ours(fn).stream(REQUEST)
+    texts = [delta.text for delta in await upstream.receive()]
+
+    async def read_on() -> None:
+        texts.extend(delta.text for delta in await upstream.receive())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read_on)
+    await upstream.aclose()
+
+    assert texts == ["one ", "two "]
+    assert await asked(ours(fn), streamed=False) == "one two three"
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+@pytest.mark.parametrize("end", [closed_while_waiting, broken, closed])
 @virtual_time
 async def test_a_generator_that_was_cut_off_is_not_whole(end: Callable[[Upstream], Awaitable[None]]) -> None:
     """Reading on after its end raises in place of ending quietly, and blames no endpoint."""
