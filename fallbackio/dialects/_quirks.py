@@ -11,139 +11,17 @@ endpoint is taken to know it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from attrs import field, frozen
-
+from fallbackio.dialects._quirk_table import QUIRKS, Quirk
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
 __all__ = ["QUIRKS", "Quirk", "apply", "check", "dropped", "quirks_of"]
-
-_NONE: Mapping[str, Any] = MappingProxyType({})
-
-
-@frozen
-class Quirk:
-    """What a vendor, or some of its models, does not take of OpenAI's format.
-
-    Attributes:
-        model: The models it holds for, searched in the name; `None` for all.
-        whose: The same in words.
-        refuses: Parameters that it refuses or ignores.
-        values: Values of a parameter that it refuses; for an object its `type`.
-        renames: Its own names of parameters.
-        at_most: The largest value that it takes.
-        message_fields: Fields of a message that it refuses.
-        parts: Types of content parts that it refuses; these cannot be left out.
-        empty_calls: Whether it takes `tool_calls: []`.
-        strict: Whether it knows `strict` of tools and schemas.
-        closes_schemas: Whether a strict schema must say `additionalProperties: false`.
-        watched: The parameters that `check` looks for.
-
-    Example:
-        >>> QUIRKS["mistral"][0].renames["seed"]
-        'random_seed'
-    """
-
-    model: re.Pattern[str] | None = None
-    whose: str = ""
-    refuses: frozenset[str] = frozenset()
-    values: Mapping[str, frozenset[str]] = field(default=_NONE, hash=False)
-    renames: Mapping[str, str] = field(default=_NONE, hash=False)
-    at_most: Mapping[str, float] = field(default=_NONE, hash=False)
-    message_fields: frozenset[str] = frozenset()
-    parts: frozenset[str] = frozenset()
-    empty_calls: bool = True
-    strict: bool = True
-    closes_schemas: bool = False
-    watched: frozenset[str] = field(init=False)
-
-    @watched.default
-    def _watched(self) -> frozenset[str]:
-        return self.refuses.union(self.values)
-
-
-_PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})
-
-# Where each was read (2026-08 to 2026-11): Groq, its page on OpenAI compatibility.  Cerebras, the same and
-# any-llm (schemas).  DeepSeek, vercel/ai and pydantic-ai.  Moonshot, pydantic-ai and BrowserOS#1.  Together,
-# any-llm.  DashScope, pydantic-ai.  xAI, vercel/ai, and lobe-chat for which models.  Mistral refuses unknown
-# fields (422): these are OpenAI's that mistralai 3.7 does not have.
-QUIRKS: Mapping[str, tuple[Quirk, ...]] = MappingProxyType(
-    {
-        "groq": (
-            Quirk(
-                refuses=frozenset({"logit_bias", "logprobs", "n", "top_logprobs"}),
-                message_fields=frozenset({"name"}),
-            ),
-        ),
-        "cerebras": (
-            Quirk(
-                refuses=_PENALTIES | {"logit_bias", "parallel_tool_calls", "service_tier"},
-                closes_schemas=True,
-            ),
-            Quirk(model=re.compile("gpt-oss"), whose="gpt-oss", refuses=frozenset({"disable_reasoning"})),
-        ),
-        "deepseek": (
-            Quirk(
-                refuses=frozenset({"seed", "top_k"}),
-                values=MappingProxyType({"response_format": frozenset({"json_schema"})}),
-            ),
-            Quirk(
-                model=re.compile("reasoner"),
-                whose="the reasoner",
-                values=MappingProxyType({"tool_choice": frozenset({"required"})}),
-            ),
-        ),
-        "moonshot": (
-            Quirk(
-                refuses=_PENALTIES | {"parallel_tool_calls"},
-                values=MappingProxyType(
-                    {"reasoning_effort": frozenset({"none"}), "tool_choice": frozenset({"required"})}
-                ),
-                strict=False,
-            ),
-        ),
-        "xai": (
-            Quirk(
-                model=re.compile(r"^(?!.*non-reasoning)(?:grok-(?:3-mini|4|code))"),
-                whose="reasoning models",
-                refuses=_PENALTIES | {"stop"},
-            ),
-        ),
-        "mistral": (
-            Quirk(
-                refuses=frozenset(
-                    {
-                        "audio",
-                        "function_call",
-                        "functions",
-                        "logit_bias",
-                        "modalities",
-                        "moderation",
-                        "prompt_cache_options",
-                        "prompt_cache_retention",
-                        "safety_identifier",
-                        "store",
-                        "user",
-                        "verbosity",
-                        "web_search_options",
-                    }
-                ),
-                renames=MappingProxyType({"seed": "random_seed"}),
-                at_most=MappingProxyType({"temperature": 1.5}),
-            ),
-        ),
-        "together": (Quirk(empty_calls=False),),
-        "dashscope": (Quirk(parts=frozenset({"file"})),),
-    }
-)
-"""The quirks of a vendor by its name; one without any is not here."""
 
 # Values that ask for what happens anyway.
 _HARMLESS: Mapping[str, tuple[object, ...]] = MappingProxyType(
@@ -161,7 +39,9 @@ _HARMLESS: Mapping[str, tuple[object, ...]] = MappingProxyType(
         "service_tier": ("auto", "default"),
         "stop": ([],),
         "store": (False,),
+        "temperature": (1,),
         "top_logprobs": (0,),
+        "top_p": (1,),
         "verbosity": ("medium",),
     }
 )
@@ -274,7 +154,7 @@ def _clamp(body: dict[str, Any], quirk: Quirk, note: Note) -> None:
 
 
 def _mend_messages(body: dict[str, Any], quirk: Quirk, endpoint: Endpoint, note: Note) -> None:
-    messages = body.get("messages", ())
+    messages: Sequence[Mapping[str, Any]] = body.get("messages", ())
     if quirk.parts:
         _refuse_parts(messages, quirk, endpoint)
     if quirk.message_fields:
@@ -287,8 +167,46 @@ def _mend_messages(body: dict[str, Any], quirk: Quirk, endpoint: Endpoint, note:
             _without(message, {"tool_calls"}) if message.get("tool_calls") == [] else message
             for message in messages
         ]
+    if quirk.call_id_chars:
+        messages = _renamed(messages, quirk.call_id_chars, note)
+    last = messages[-1] if quirk.marks_prefill and messages else {}
+    if last.get("role") == "assistant" and "prefix" not in last:
+        messages = [*messages[:-1], {**last, "prefix": True}]
+        note("the last turn marked as one to go on with")
     if "messages" in body:
         body["messages"] = messages
+
+
+def _renamed(messages: Sequence[Mapping[str, Any]], chars: int, note: Note) -> Sequence[Mapping[str, Any]]:
+    """The conversation with legal ids of tool calls; equal ids stay equal, in later requests too."""
+    legal = {given: _legal(given, chars) for message in messages for given in _call_ids(message)}
+    if all(given == said for given, said in legal.items()):
+        return messages
+    note("tool call ids rewritten")
+    return [_with_ids(message, legal) for message in messages]
+
+
+def _call_ids(message: Mapping[str, Any]) -> Iterator[str]:
+    for call in message.get("tool_calls") or ():
+        if isinstance(call, Mapping) and isinstance(given := call.get("id"), str):
+            yield given
+
+
+def _legal(given: str, chars: int) -> str:
+    if len(given) == chars and given.isascii() and given.isalnum():
+        return given
+    return hashlib.blake2b(given.encode(errors="surrogatepass"), digest_size=32).hexdigest()[:chars]
+
+
+def _with_ids(message: Mapping[str, Any], legal: Mapping[str, str]) -> Mapping[str, Any]:
+    if calls := message.get("tool_calls"):
+        return {**message, "tool_calls": [_with_id(call, "id", legal) for call in calls]}
+    return _with_id(message, "tool_call_id", legal)
+
+
+def _with_id(said: Mapping[str, Any], name: str, legal: Mapping[str, str]) -> Mapping[str, Any]:
+    given = said.get(name)
+    return {**said, name: legal[given]} if isinstance(given, str) and given in legal else said
 
 
 def _without(message: Mapping[str, Any], names: Iterable[str]) -> Mapping[str, Any]:
@@ -383,5 +301,9 @@ def _described(quirk: Quirk) -> Iterator[str]:
         yield "empty tool_calls are left out"
     if not quirk.strict:
         yield "strict is left out of schemas"
+    if quirk.call_id_chars:
+        yield f"ids of tool calls are rewritten to {quirk.call_id_chars} letters and digits"
+    if quirk.marks_prefill:
+        yield "a last assistant turn is gone on with"
     if quirk.closes_schemas:
         yield "strict schemas are closed (additionalProperties: false)"

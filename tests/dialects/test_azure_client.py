@@ -316,14 +316,14 @@ def said(code: str | None, message: str, **more: Any) -> bytes:
             401,
             said("401", "Audience validation failed. The audience is incorrect."),
             AuthFailed,
-            "scope must be",
+            "with the scope",
             id="audience",
         ),
         pytest.param(
             401,
             b'{"statusCode": 401, "message": "Unauthorized. Access token is missing or invalid."}',
             AuthFailed,
-            "scope must be",
+            "with the scope",
             id="apim",
         ),
         pytest.param(

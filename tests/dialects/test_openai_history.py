@@ -20,7 +20,8 @@ STATE = state_of("anthropic", "claude", {"blocks": [1]})
 def sent(vendor: str, turn: dict[str, Any]) -> tuple[Any, list[str]]:
     notes: list[str] = []
     to = Endpoint("m", vendor=vendor, base_url="https://api.example.com/v1")
-    request = Request.of([{"role": "user", "content": "Hello"}, turn], {})
+    said = {"role": "user", "content": "Hello"}
+    request = Request.of([said, turn, said], {})
     return orjson.loads(CLIENT.encode(request, to, notes.append))["messages"][1], notes
 
 

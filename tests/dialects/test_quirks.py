@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any, Literal
 
+import attrs
+import orjson
 import pytest
 
 from fallbackio import Endpoint, InvalidRequest, Request
-from fallbackio.dialects import _quirks
+from fallbackio.dialects import DIALECTS, _quirks
 
 
 def endpoint(
@@ -50,6 +53,12 @@ REFUSED = [
     ("moonshot", "m", "reasoning_effort", "none"),
     ("xai", "grok-4", "stop", ["x"]),
     ("xai", "grok-3-mini", "presence_penalty", 1),
+    ("openai", "gpt-5", "temperature", 0.2),
+    ("openai", "gpt-5-mini-2025-08-07", "top_p", 0.9),
+    ("openai", "o1", "presence_penalty", 1),
+    ("openai", "ft:o4-mini:acme", "logprobs", True),
+    ("openai", "o3", "stop", ["x"]),
+    ("azure", "gpt-5", "temperature", 0.2),
     ("mistral", "m", "user", "u1"),
     ("mistral", "m", "logit_bias", {"1": 2}),
     ("mistral", "m", "store", True),
@@ -62,7 +71,7 @@ def test_what_a_vendor_refuses_is_said_before_it_is_sent(
 ) -> None:
     """`check` and `apply` raise for it, with vendor, parameter and mend; other endpoints may be asked."""
     asked = endpoint(vendor, model)
-    request = Request.of("Hi", {name: value, "temperature": 0.5})
+    request = Request.of("Hi", {name: value, "max_tokens": 5})
 
     for attempt in (lambda: _quirks.check(request, asked), lambda: sent(asked, **request.params)):
         with pytest.raises(
@@ -76,12 +85,12 @@ def test_what_a_vendor_refuses_is_said_before_it_is_sent(
 def test_what_is_dropped_is_named(vendor: str, model: str, name: str, value: object) -> None:
     """With `unsupported="drop"` it is left out and `dropped` says so, whoever warns of it."""
     asked = endpoint(vendor, model, unsupported="drop")
-    request = Request.of("Hi", {"temperature": 0.5, name: value})
+    request = Request.of("Hi", {"max_tokens": 5, name: value})
 
     _quirks.check(request, asked)
 
     assert _quirks.dropped(request, asked) == (name,)
-    assert sent(asked, **request.params) == ({"temperature": 0.5}, [])
+    assert sent(asked, **request.params) == ({"max_tokens": 5}, [])
 
 
 @pytest.mark.parametrize(("vendor", "model", "name", "value"), REFUSED, ids=str)
@@ -126,6 +135,10 @@ def test_what_means_the_default_is_left_out_silently(vendor: str, params: dict[s
     ("vendor", "model", "params"),
     [
         ("openai", "gpt-4o", {"n": 2, "logprobs": True, "seed": 1}),
+        ("openai", "o1", {"stop": ["x"]}),
+        ("openai", "gpt-5.1", {"temperature": 0.2, "stop": ["x"], "logprobs": True}),
+        ("openai", "gpt-5-chat-latest", {"temperature": 0.2}),
+        ("openai", "gpt-50", {"temperature": 0.2}),
         ("localhost:8000", "m", {"n": 2, "logit_bias": {"1": 2}}),
         (
             "deepseek",
@@ -265,3 +278,102 @@ def test_strictness_is_left_out_for_moonshot() -> None:
     assert body["tools"] == [{"type": "function", "function": {"name": name}} for name in "ab"]
     assert body["response_format"]["json_schema"] == {"name": "s", "schema": OPEN}
     assert notes == ["strict left out of schemas"]
+
+
+CALL = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def test_ids_of_another_form() -> None:
+    """Ids that Mistral would refuse are rewritten in call and result alike, the same every time."""
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "call_1", **CALL}, {"id": "a1B2c3D4e", **CALL}],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": "1"},
+        {"role": "tool", "tool_call_id": "a1B2c3D4e", "content": "2"},
+    ]
+    (body, notes), (again, _) = (sent(endpoint("mistral"), messages=messages) for _ in range(2))
+    first, second = [call["id"] for call in body["messages"][1]["tool_calls"]]
+
+    assert re.fullmatch("[a-zA-Z0-9]{9}", first)
+    assert "a1B2c3D4e" == second
+    assert [first, second] == [message["tool_call_id"] for message in body["messages"][2:]]
+    assert ["tool call ids rewritten"] == notes
+    assert body == again
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "assistant", "tool_calls": [{"id": "a1B2c3D4e", **CALL}]}],
+        [{"role": "assistant", "tool_calls": [CALL]}],
+        [{"role": "assistant", "tool_calls": "f"}],
+        [{"role": "tool", "tool_call_id": "a b", "content": "1"}],
+    ],
+    ids=["legal", "no id", "no calls", "no call"],
+)
+def test_ids_that_stay(messages: list[dict[str, Any]]) -> None:
+    """What is legal, and what is no id of a call, is left as it is."""
+    body, notes = sent(endpoint("mistral"), messages=[*messages, {"role": "user", "content": "Hi"}])
+
+    assert messages == body["messages"][:-1]
+    assert [] == notes
+
+
+@pytest.mark.parametrize(
+    ("last", "marked", "notes"),
+    [
+        ({"role": "assistant", "content": "Yo"}, True, ["the last turn marked as one to go on with"]),
+        ({"role": "assistant", "content": "Yo", "prefix": True}, True, []),
+        ({"role": "user", "content": "Yo"}, None, []),
+    ],
+)
+def test_a_last_turn_of_the_model(last: dict[str, Any], marked: bool | None, notes: list[str]) -> None:
+    """Mistral refuses a last turn of the model's that is not marked as one to go on with."""
+    body, said = sent(endpoint("mistral"), messages=[{"role": "user", "content": "Hi"}, last])
+
+    assert marked == body["messages"][-1].get("prefix")
+    assert notes == said
+
+
+def test_azure_looks_at_both() -> None:
+    """An Azure deployment refuses, or drops, what its api-version and what its model do not take."""
+    client = DIALECTS["azure"].client
+    old = Endpoint("gpt-5", vendor="azure", base_url="https://r.openai.azure.com?api-version=2024-10-21")
+    request = Request.of("Hi", {"store": True, "temperature": 0.2})
+
+    with pytest.raises(InvalidRequest, match="store"):
+        client.check(request, old)
+    with pytest.raises(InvalidRequest, match="temperature"):
+        client.check(Request.of("Hi", {"temperature": 0.2}), old)
+    assert ("store", "temperature") == client.dropped(request, attrs.evolve(old, unsupported="drop"))
+
+
+@pytest.mark.parametrize(
+    ("params", "own", "effort", "notes"),
+    [
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, {}, "none", 1),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f"}}], "reasoning_effort": "low"},
+            {},
+            "low",
+            0,
+        ),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}]}, {"reasoning_effort": "low"}, "low", 0),
+        ({}, {}, None, 0),
+    ],
+)
+def test_tools_of_models_that_reason(
+    params: dict[str, Any], own: dict[str, Any], effort: str | None, notes: int
+) -> None:
+    """A model that takes tools only without reasoning is told so, and the ledger too."""
+    said: list[str] = []
+    body = DIALECTS["openai"].client.encode(
+        Request.of("Hi", params), endpoint("openai", "gpt-5.6", params=own), said.append
+    )
+
+    assert effort == orjson.loads(body).get("reasoning_effort")
+    assert ["reasoning switched off, because the model takes tools only without it here"] * notes == said

@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
+from fallbackio.dialects import _quirks
 from fallbackio.dialects._dialect import CredentialKind
 from fallbackio.dialects._place import headers_of
 from fallbackio.dialects._vendors import VENDORS
@@ -69,13 +70,15 @@ class AzureClient:
         return headers_of(endpoint, "api-key")
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
-        """Raise `InvalidRequest` for what the endpoint's api-version would refuse."""
+        """Raise `InvalidRequest` for what the endpoint's api-version, or its model, would refuse."""
         if endpoint.unsupported == "error" and (lost := _lost(request, endpoint)):
             raise _refusal(lost, endpoint)
+        _quirks.check(request, endpoint)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
-        """What the endpoint's api-version would refuse."""
-        return _lost(request, endpoint) if endpoint.unsupported == "drop" else ()
+        """What the endpoint's api-version, or its model, would refuse."""
+        old = _lost(request, endpoint) if endpoint.unsupported == "drop" else ()
+        return old + tuple([name for name in _quirks.dropped(request, endpoint) if name not in old])
 
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what is no JSON or too new for the api-version."""

@@ -74,7 +74,8 @@ _SIGNS = (
         401,
         r"audience|invalid.{0,20}token|access token",
         AuthFailed,
-        "the Entra token is not for this resource; its scope must be https://cognitiveservices.azure.com/.default",
+        "the Entra token is missing, has expired or is not for this resource; give the endpoint token= a "
+        "function that gets a new one, with the scope https://cognitiveservices.azure.com/.default",
     ),
     _sign(
         401,

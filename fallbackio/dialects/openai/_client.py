@@ -129,7 +129,7 @@ def body_of(request: Request, endpoint: Endpoint, vendor: Vendor, note: Note) ->
     """The request in `vendor`'s words, for `dumps`."""
     messages = _messages(request.messages, endpoint, vendor, note)
     body: dict[str, Any] = {"model": endpoint.model, "messages": messages, **request.params}
-    _mend(body, endpoint, vendor)
+    _mend(body, endpoint, vendor, note)
     _quirks.apply(body, endpoint, note)
     if request.stream and vendor.takes_stream_options:
         body.setdefault("stream_options", {"include_usage": True})
@@ -178,14 +178,20 @@ def _stripped(
     return kept
 
 
-def _mend(body: dict[str, Any], endpoint: Endpoint, vendor: Vendor) -> None:
+def _mend(body: dict[str, Any], endpoint: Endpoint, vendor: Vendor, note: Note) -> None:
     """Say the call's parameters in `vendor`'s words."""
     if vendor.max_tokens_field == "max_tokens":
         _rename(body, "max_completion_tokens", "max_tokens")
     elif "max_tokens" in body and _REASONING.match(endpoint.model):
         _rename(body, "max_tokens", "max_completion_tokens")
-    if "tools" in body and vendor.name in ("openai", "azure") and _NO_TOOLS_WITH_EFFORT.match(endpoint.model):
-        body.setdefault("reasoning_effort", "none")
+    if (
+        body.get("tools")
+        and vendor.name in ("openai", "azure")
+        and "reasoning_effort" not in body.keys() | endpoint.params.keys()
+        and _NO_TOOLS_WITH_EFFORT.match(endpoint.model)
+    ):
+        body["reasoning_effort"] = "none"
+        note("reasoning switched off, because the model takes tools only without it here")
 
 
 def _rename(body: dict[str, Any], old: str, new: str) -> None:
