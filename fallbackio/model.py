@@ -8,9 +8,9 @@ progress.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from attrs import Factory, field, frozen
 
@@ -218,6 +218,19 @@ class Choice:
         }
 
 
+class Bill(Protocol):
+    """What is owed for an attempt."""
+
+    @property
+    def at_hand(self) -> float | None:
+        """US dollars, if that is known without a price list."""
+        ...
+
+    def __call__(self) -> float | None:
+        """US dollars, if that is known."""
+        ...
+
+
 @frozen(kw_only=True)
 class Attempt:
     """One entry of the ledger: a request to one endpoint, or the decision not to send it.
@@ -258,13 +271,18 @@ class Attempt:
     usage: Usage | None = None
     forced: bool = False
     notes: tuple[str, ...] = ()
-    _cost: float | Callable[[], float | None] | None = field(default=None, repr=False, eq=False)
+    _cost: float | Bill | None = field(default=None, repr=False, eq=False)
     cost_estimated: bool = False
 
     @property
     def cost(self) -> float | None:
         """US dollars; worked out when it is read, because a price list takes a moment to load."""
         return self._cost() if callable(self._cost) else self._cost
+
+    @property
+    def cost_at_hand(self) -> float | None:
+        """`cost` where no price list has to be looked into, else `None`; for who is told of every attempt."""
+        return self._cost.at_hand if callable(self._cost) else self._cost
 
 
 @frozen(kw_only=True)

@@ -42,8 +42,13 @@ class Bill:
     def __call__(self) -> float | None:
         """US dollars, if the price is known; one that is given counts before a list."""
         if self.price is not None:
-            return cost_of(self.price, self.usage)
+            return self.at_hand
         return None if self.listing is None else self.listing.cost(self.usage, self.at)
+
+    @property
+    def at_hand(self) -> float | None:
+        """US dollars by the price that is given, if one is."""
+        return None if self.price is None else cost_of(self.price, self.usage)
 
 
 def cost_of(price: Price, usage: Usage) -> float:

@@ -23,6 +23,10 @@ __all__ = ["MOST_WAITING", "Courier"]
 # Some 2,500 calls; a few megabytes.  A sink that is further behind than this will not catch up.
 MOST_WAITING = 10_000
 
+# A thread that has delivered all there was lets so much come together before it looks again: waking it
+# for every event would cost the loop's thread more than making the event.
+PAUSE_S = 0.01
+
 # A thread that has nothing to do for so long ends; the next event starts another.  Real seconds: the
 # loop's clock is not to be asked from another thread.
 IDLE_S = 10.0
@@ -35,7 +39,7 @@ class Courier:
         dropped: Events that found no room.
     """
 
-    __slots__ = ("_complain", "_lock", "_running", "_waiting", "dropped", "sink")
+    __slots__ = ("_complain", "_hurry", "_lock", "_running", "_waiting", "dropped", "sink")
 
     def __init__(self, sink: EventSink, complain: Callable[[EventSink], None]) -> None:
         self.sink = sink
@@ -43,6 +47,7 @@ class Courier:
         self._complain = complain  # called in the except block of what the sink raised
         self._waiting: SimpleQueue[tuple[Context, Event] | Mark] = SimpleQueue()
         self._running = False  # whether a thread will see what is put down now
+        self._hurry = Mark()  # somebody waits until all is delivered
         self._lock = Lock()  # around putting down and starting, and around ending
 
     def post(self, event: Event) -> bool:
@@ -63,6 +68,7 @@ class Courier:
                 return None
         mark = Mark()
         self._put(mark)
+        self._hurry.set()
         return mark
 
     @property
@@ -86,9 +92,12 @@ class Courier:
                 thing = None
             if isinstance(thing, tuple):
                 self._give(*thing)
+                if self._waiting.empty():
+                    self._hurry.wait(PAUSE_S)
                 continue
             with self._lock:
                 self._running = not self._waiting.empty()
+                self._hurry.clear()
                 ended = not self._running
             if thing is not None:
                 thing.set()

@@ -165,3 +165,21 @@ async def test_listening_draws_no_lots() -> None:
             return [(await chain.complete("hi")).report.endpoint for _ in range(30)]
 
     assert await run([]) == await run([RecordingSink()])
+
+
+@virtual_time
+async def test_when_nobody_listens_no_event_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telemetry that is off costs nothing: a healthy call makes no event at all."""
+
+    def made(*args: object, **facts: object) -> None:
+        raise AssertionError("nobody listens")
+
+    for name in ("CallStarted", "AttemptStarted", "AttemptEnded", "CallEnded"):
+        monkeypatch.setattr(f"fallbackio.chain._telling.{name}", made)
+    monkeypatch.setattr("fallbackio.chain._call.FailedOver", made)
+    a = ScriptedEndpoint(answers("fine"), name="a")
+    async with fallbackio.Chain([a.endpoint]) as chain:
+        assert (await chain.complete("hi")).text == "fine"
+        async with chain.stream("hi") as stream:
+            async for _ in stream:
+                pass

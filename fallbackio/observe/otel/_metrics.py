@@ -21,7 +21,7 @@ from fallbackio.events import (
 )
 from fallbackio.model import Attempt
 from fallbackio.observe._kinds import kind_of
-from fallbackio.observe.otel._names import Attributes, provider_of, server_of
+from fallbackio.observe.otel._names import Attributes, provider_of
 
 __all__ = ["Instruments", "Metrics"]
 
@@ -61,14 +61,15 @@ class Instruments:
             "From a call's start to its end, all attempts included.",
             explicit_bucket_boundaries_advisory=DURATIONS_S,
         )
-        self.attempts = meter.create_counter(
-            "fallbackio.attempts", "{attempt}", "Attempts by outcome, those that were skipped included."
+        # The others have a duration, and so a count.
+        self.without_answer = meter.create_counter(
+            "fallbackio.attempts.left", "{attempt}", "Attempts that were skipped, or cut by us."
         )
         self.failovers = meter.create_counter(
             "fallbackio.failovers", "{failover}", "Moves of a call to another endpoint."
         )
         self.cost = meter.create_counter(
-            "fallbackio.cost", "{USD}", "What attempts of known price cost, in US dollars."
+            "fallbackio.cost", "{USD}", "What attempts cost at endpoints whose price is given, in US dollars."
         )
         self.breaker = meter.create_gauge(
             "fallbackio.breaker.state", "1", "State of an endpoint's breaker: 0 closed, 1 half open, 2 open."
@@ -85,7 +86,8 @@ class Metrics:
         self._to = instruments
         self._chain: Attributes = {"fallbackio.chain": chain}
         self._embeds: set[int] = set()  # calls under way that ask for vectors
-        self._servers: dict[str, Attributes] = {}
+        self._seen: set[str] = set()  # endpoints whose breaker has been shown
+        self._facts: dict[tuple[str, str, str], Attributes] = {}
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -118,30 +120,36 @@ class Metrics:
                 self._to.risen.set(0, self._chain)
 
     def _asked(self, event: AttemptStarted) -> None:
-        if event.endpoint not in self._servers:
-            self._servers[event.endpoint] = server_of(event)
+        if event.endpoint not in self._seen:
+            self._seen.add(event.endpoint)
             self._to.breaker.set(STATES[event.breaker], self._chain | {"fallbackio.endpoint": event.endpoint})
 
     def _answered(self, attempt: Attempt, call: int) -> None:
-        ours: Attributes = {**self._chain, "fallbackio.endpoint": attempt.endpoint}
-        kind: Attributes = {} if attempt.error is None else {"error.type": kind_of(attempt.error)}
-        self._to.attempts.add(1, ours | {"fallbackio.attempt.outcome": attempt.outcome} | kind)
-        if attempt.outcome == "skipped":
-            return
-        if attempt.cost:
-            self._to.cost.add(attempt.cost, ours)
-        facts: Attributes = {
-            "gen_ai.operation.name": "embeddings" if call in self._embeds else "chat",
-            "gen_ai.provider.name": provider_of(attempt.vendor),
-            "gen_ai.request.model": attempt.model,
-            **self._servers.get(attempt.endpoint, {}),
-        }
-        if attempt.outcome != "cut":
-            self._to.operation.record(attempt.duration_s, facts | kind)
+        facts = self._facts_of(attempt, "embeddings" if call in self._embeds else "chat")
+        if attempt.outcome in ("skipped", "cut"):
+            self._to.without_answer.add(1, facts | {"fallbackio.attempt.outcome": attempt.outcome})
+        elif attempt.error is None:
+            self._to.operation.record(attempt.duration_s, facts)
+        else:
+            self._to.operation.record(attempt.duration_s, facts | {"error.type": kind_of(attempt.error)})
         if attempt.ttft_s is not None:
             self._to.first_chunk.record(attempt.ttft_s, facts)
+        cost = attempt.cost_at_hand
+        if cost:
+            self._to.cost.add(cost, facts)
         usage = attempt.usage
         if usage is not None and usage.prompt_tokens:  # else nobody has said how many they were
             self._to.tokens.record(usage.prompt_tokens, facts | {"gen_ai.token.type": "input"})
             if usage.completion_tokens:
                 self._to.tokens.record(usage.completion_tokens, facts | {"gen_ai.token.type": "output"})
+
+    def _facts_of(self, attempt: Attempt, operation: str) -> Attributes:
+        known = self._facts.get((attempt.endpoint, attempt.model, operation))
+        if known is None:
+            known = self._facts[attempt.endpoint, attempt.model, operation] = {
+                "gen_ai.operation.name": operation,
+                "gen_ai.provider.name": provider_of(attempt.vendor),
+                "gen_ai.request.model": attempt.model,
+                "fallbackio.endpoint": attempt.endpoint,
+            }
+        return known

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from fallbackio.events import AttemptStarted, CallStarted
+from fallbackio.events import CallStarted
 
-__all__ = ["Attributes", "Value", "provider_of", "server_of", "settings_of"]
+__all__ = ["Attributes", "Value", "provider_of", "settings_of"]
 
 Value = str | bool | int | float | tuple[str, ...]
 Attributes = dict[str, Value]
@@ -48,11 +48,6 @@ _SETTINGS: Mapping[str, str] = MappingProxyType(
 def provider_of(vendor: str) -> str:
     """`gen_ai.provider.name` of a vendor."""
     return _PROVIDERS.get(vendor, vendor)
-
-
-def server_of(event: AttemptStarted) -> Attributes:
-    """Where an attempt goes; nothing for a function of the user's."""
-    return {"server.address": event.host, "server.port": event.port} if event.host else {}
 
 
 def settings_of(event: CallStarted) -> Attributes:

@@ -15,6 +15,7 @@ from attrs import define, field
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
+from fallbackio import clock
 from fallbackio.errors import AttemptError
 from fallbackio.events import (
     AttemptEnded,
@@ -25,12 +26,25 @@ from fallbackio.events import (
     FailedOver,
     StreamResumed,
 )
-from fallbackio.model import Attempt, Report
+from fallbackio.model import Attempt
 from fallbackio.observe._kinds import kind_of
 from fallbackio.observe.otel._content import input_messages, output_messages
-from fallbackio.observe.otel._names import Attributes, provider_of, server_of, settings_of
+from fallbackio.observe.otel._names import Attributes, provider_of, settings_of
 
 __all__ = ["Spans"]
+
+_NOTHING: Attributes = {}
+
+
+@define(eq=False)
+class _Attempt:
+    """An attempt under way; its span is made when it ends, since all that it says is known then."""
+
+    event: AttemptStarted
+    began_ns: int
+    moved: FailedOver | None  # why it is made
+    ended_ns: int = 0
+    outcome: Attempt | None = None
 
 
 @define(eq=False)
@@ -39,10 +53,11 @@ class _Call:
 
     span: Span
     below: Context  # for the spans of its attempts
+    operation: str
     common: Attributes  # of all of them
-    attempts: dict[int, Span] = field(factory=dict)  # by their place in the ledger
+    attempts: dict[int, _Attempt] = field(factory=dict)  # by their place in the ledger
     moved: FailedOver | None = None  # why the next attempt is made
-    won: Span | None = None  # the attempt that answered; it ends when the answer's facts are known
+    won: _Attempt | None = None  # its span waits for what the answer says of itself
 
 
 class Spans:
@@ -62,7 +77,7 @@ class Spans:
             case AttemptEnded() if call := self._calls.get(event.call):
                 self._answered(call, event)
             case CallEnded() if call := self._calls.pop(event.call, None):
-                _ended(call, event)
+                self._ended(call, event)
             case FailedOver() if call := self._calls.get(event.call):
                 call.moved = event
                 call.span.add_event("fallbackio.failover", _failover(event))
@@ -71,18 +86,16 @@ class Spans:
                 call.span.add_event("fallbackio.stream_resumed", _failover(event) | how)
 
     def _began(self, event: CallStarted) -> None:
-        common: Attributes = {
-            "gen_ai.operation.name": event.operation,
-            "fallbackio.chain": self._chain,
-            **settings_of(event),
-        }
+        common = settings_of(event)
         if event.session:
             common["gen_ai.conversation.id"] = event.session
         wished: Attributes = {
-            **common,
+            "gen_ai.operation.name": event.operation,
             "gen_ai.provider.name": provider_of(event.vendor),
             "gen_ai.request.model": event.model,
+            "fallbackio.chain": self._chain,
             "fallbackio.first_choice": event.endpoint,
+            **common,
         }
         span = self._tracer.start_span(
             f"{event.operation} {event.model}", kind=SpanKind.INTERNAL, attributes=wished
@@ -91,58 +104,74 @@ class Spans:
             return
         if event.request is not None:
             span.set_attribute("gen_ai.input.messages", input_messages(event.request.messages))
-        self._calls[event.call] = _Call(span, set_span_in_context(span), common)
+        self._calls[event.call] = _Call(span, set_span_in_context(span), event.operation, common)
 
     def _asked(self, call: _Call, event: AttemptStarted) -> None:
-        asked: Attributes = {
-            **call.common,
+        moved, call.moved = call.moved, None
+        why = moved if moved is not None and moved.target == event.endpoint else None
+        call.attempts[event.number] = _Attempt(event, _wall_ns(), why)
+
+    def _answered(self, call: _Call, event: AttemptEnded) -> None:
+        if event.attempt.outcome == "skipped":
+            call.span.add_event("fallbackio.skipped", _skipped(event))
+            return
+        attempt = call.attempts.pop(event.number, None)
+        if attempt is None:
+            return
+        attempt.outcome, attempt.ended_ns = event.attempt, _wall_ns()
+        if event.attempt.outcome == "won":
+            call.won = attempt
+        else:
+            self._make(call, attempt, event.attempt)
+
+    def _ended(self, call: _Call, event: CallEnded) -> None:
+        said = _said(event)
+        if call.won is not None and call.won.outcome is not None:
+            self._make(call, call.won, call.won.outcome, said)
+        span = call.span
+        span.set_attributes(_sums(event) | said)
+        if event.reply is not None:
+            span.set_attribute("gen_ai.output.messages", output_messages(event.reply.choices))
+        if event.error is not None:
+            span.set_status(_error(event.error))
+        span.end()
+
+    def _make(self, call: _Call, tried: _Attempt, attempt: Attempt, said: Attributes = _NOTHING) -> None:
+        """The span of an attempt."""
+        event = tried.event
+        facts: Attributes = {
+            "gen_ai.operation.name": call.operation,
             "gen_ai.provider.name": provider_of(event.vendor),
             "gen_ai.request.model": event.model,
             "fallbackio.endpoint": event.endpoint,
             "fallbackio.attempt.number": event.number,
-            "fallbackio.attempt.forced": event.forced,
+            "fallbackio.attempt.outcome": attempt.outcome,
             "fallbackio.breaker.state": event.breaker,
-            **server_of(event),
+            **call.common,
+            **said,
         }
-        moved, call.moved = call.moved, None
-        if moved is not None and moved.target == event.endpoint:
-            asked |= _failover(moved)
-        name = f"{asked['gen_ai.operation.name']} {event.model}"
-        call.attempts[event.number] = self._tracer.start_span(
-            name, call.below, SpanKind.CLIENT, attributes=asked
+        if event.host:
+            facts["server.address"] = event.host
+            facts["server.port"] = event.port
+        if event.forced:
+            facts["fallbackio.attempt.forced"] = True
+        if tried.moved is not None:
+            facts |= _failover(tried.moved)
+        _add_outcome(facts, attempt)
+        span = self._tracer.start_span(
+            f"{call.operation} {event.model}",
+            call.below,
+            SpanKind.CLIENT,
+            attributes=facts,
+            start_time=tried.began_ns,
         )
-
-    def _answered(self, call: _Call, event: AttemptEnded) -> None:
-        attempt = event.attempt
-        if attempt.outcome == "skipped":
-            call.span.add_event("fallbackio.skipped", _skipped(event))
-            return
-        span = call.attempts.pop(event.number, None)
-        if span is None:
-            return
-        span.set_attributes(_outcome(attempt))
-        if attempt.outcome == "won":
-            call.won = span
-            return
         if attempt.outcome == "failed" and attempt.error is not None:
             span.set_status(_error(attempt.error))
-        span.end()
+        span.end(tried.ended_ns)
 
 
-def _ended(call: _Call, event: CallEnded) -> None:
-    said = _said(event)
-    if call.won is not None:
-        call.won.set_attributes(said)
-        call.won.end()
-    for left in call.attempts.values():
-        left.end()
-    span = call.span
-    span.set_attributes(said | _sums(event))
-    if event.reply is not None:
-        span.set_attribute("gen_ai.output.messages", output_messages(event.reply.choices))
-    if event.error is not None:
-        span.set_status(_error(event.error))
-    span.end()
+def _wall_ns() -> int:
+    return int(clock.wall() * 1e9)
 
 
 def _failover(event: FailedOver | StreamResumed) -> Attributes:
@@ -163,8 +192,7 @@ def _skipped(event: AttemptEnded) -> Attributes:
     }
 
 
-def _outcome(attempt: Attempt) -> Attributes:
-    facts: Attributes = {"fallbackio.attempt.outcome": attempt.outcome}
+def _add_outcome(facts: Attributes, attempt: Attempt) -> None:
     if attempt.error is not None:
         facts["error.type"] = kind_of(attempt.error)
         if attempt.error.code:
@@ -175,9 +203,11 @@ def _outcome(attempt: Attempt) -> Attributes:
         facts["http.response.status_code"] = attempt.status
     if attempt.ttft_s is not None:
         facts["gen_ai.response.time_to_first_chunk"] = attempt.ttft_s
-    if attempt.cost is not None:
-        facts["fallbackio.cost_usd"] = attempt.cost
-        facts["fallbackio.cost_estimated"] = attempt.cost_estimated
+    cost = attempt.cost_at_hand
+    if cost is not None:
+        facts["fallbackio.cost_usd"] = cost
+        if attempt.cost_estimated:
+            facts["fallbackio.cost_estimated"] = True
     usage = attempt.usage
     if usage:
         if usage.prompt_tokens:  # else they are the pieces of an answer that broke or was cut
@@ -189,7 +219,6 @@ def _outcome(attempt: Attempt) -> Attributes:
             facts["gen_ai.usage.cache_creation.input_tokens"] = usage.cache_write_tokens
         if usage.reasoning_tokens:
             facts["gen_ai.usage.reasoning.output_tokens"] = usage.reasoning_tokens
-    return facts
 
 
 def _said(event: CallEnded) -> Attributes:
@@ -206,32 +235,26 @@ def _said(event: CallEnded) -> Attributes:
 
 def _sums(event: CallEnded) -> Attributes:
     report = event.report
+    attempts = report.attempts
+    usages = [attempt.usage for attempt in attempts if attempt.usage]
+    costs = [cost for attempt in attempts if (cost := attempt.cost_at_hand) is not None]
     facts: Attributes = {
         "fallbackio.outcome": event.outcome,
-        "fallbackio.endpoint": report.endpoint,
         "fallbackio.fell_back": report.fell_back,
-        "fallbackio.attempts": sum([attempt.outcome != "skipped" for attempt in report.attempts]),
-        **_spent(report),
+        "fallbackio.attempts": len([attempt for attempt in attempts if attempt.outcome != "skipped"]),
+        "fallbackio.usage.input_tokens": sum([usage.prompt_tokens for usage in usages]),
+        "fallbackio.usage.output_tokens": sum([usage.completion_tokens for usage in usages]),
     }
+    if costs:
+        facts["fallbackio.cost_usd"] = sum(costs)
     winner = report.winner
     if winner is not None:
+        facts["fallbackio.endpoint"] = winner.endpoint
         facts["gen_ai.provider.name"] = provider_of(winner.vendor)
     if event.error is not None:
         facts["error.type"] = kind_of(event.error)
     if report.ttft_s is not None:
         facts["gen_ai.response.time_to_first_chunk"] = report.ttft_s
-    return facts
-
-
-def _spent(report: Report) -> Attributes:
-    usages = [attempt.usage for attempt in report.attempts if attempt.usage]
-    facts: Attributes = {
-        "fallbackio.usage.input_tokens": sum([usage.prompt_tokens for usage in usages]),
-        "fallbackio.usage.output_tokens": sum([usage.completion_tokens for usage in usages]),
-    }
-    cost = report.cost
-    if cost is not None:
-        facts["fallbackio.cost_usd"] = cost
     return facts
 
 

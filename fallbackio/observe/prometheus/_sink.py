@@ -149,7 +149,7 @@ class _Metrics:
         self.cost: Counter = made(
             counter,
             "cost_dollars",
-            "What attempts of known price cost, in US dollars",
+            "What attempts cost at endpoints whose price is given, US dollars",
             "chain endpoint vendor",
         )
         # One process's breakers are its own, so each process shows its own.
@@ -267,8 +267,9 @@ class _EndpointMetrics:
         seconds.observe(attempt.duration_s)
         if attempt.ttft_s is not None:
             self._first_s.observe(attempt.ttft_s)
-        if attempt.cost:
-            self._cost.inc(attempt.cost)
+        cost = attempt.cost_at_hand
+        if cost:
+            self._cost.inc(cost)
         usage = attempt.usage
         if usage is not None:
             self._input.inc(usage.prompt_tokens)
