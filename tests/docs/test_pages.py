@@ -21,11 +21,13 @@ def test_the_simulators_page_lists_every_fault() -> None:
         cells[1].strip("`"): cells[0].strip("`") for cells in rows(section("docs/simulator.md", "Faults"))
     }
 
-    calls = {
-        kind: f"{fault.__name__}({', '.join(field.alias or '' for field in attrs.fields(fault))})"
-        for kind, fault in FAULTS.items()
-    }
+    calls = {kind: f"{fault.__name__}({', '.join(fields_of(fault))})" for kind, fault in FAULTS.items()}
     assert listed == calls
+
+
+def fields_of(kind: Any) -> list[str]:
+    """What its fields are called when it is made."""
+    return [field.alias or field.name for field in attrs.fields(kind)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
