@@ -10,6 +10,8 @@ import typer
 
 import fallbackio
 from fallbackio.cli._ask import ask
+from fallbackio.cli._check import check
+from fallbackio.cli._init import init
 from fallbackio.cli._simulate import simulate
 from fallbackio.cli._vendors import vendors
 from fallbackio.cli.demo import demo
@@ -26,6 +28,8 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(ask)
+app.command()(init)
+app.command()(check)
 app.command()(simulate)
 app.command()(vendors)
 

@@ -7,9 +7,7 @@ for an unknown vendor.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.util import find_spec
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -19,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fallbackio.cli._shell import complain
-from fallbackio.config import Standing, standing_of
+from fallbackio.config import Standing, is_installed, standing_of
 from fallbackio.dialects import VENDORS, Vendor, quirks_of
 
 __all__ = ["vendors"]
@@ -29,9 +27,6 @@ _PIPE_WIDTH = 1000
 
 # Notes are sentences; below this width they would be columns of syllables.
 _NOTES_FROM = 140
-
-# What an extra brings, to see whether it is installed.
-_BROUGHT: Mapping[str, str] = MappingProxyType({"bedrock": "botocore", "vertex": "google.auth"})
 
 
 def vendors(
@@ -121,14 +116,7 @@ class _Row:
 
 
 def _row(vendor: Vendor) -> _Row:
-    return _Row(vendor, standing_of(vendor), not vendor.extra or _installed(_BROUGHT[vendor.extra]))
-
-
-def _installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even the package above it
-        return False
+    return _Row(vendor, standing_of(vendor), is_installed(vendor.extra))
 
 
 def _all() -> list[Vendor]:

@@ -2,6 +2,7 @@
 
 from fallbackio.config._address import Standing, standing_of
 from fallbackio.config._chain import Chain
+from fallbackio.config._extras import is_installed
 from fallbackio.config._reload import Reloaded
 
-__all__ = ["Chain", "Reloaded", "Standing", "standing_of"]
+__all__ = ["Chain", "Reloaded", "Standing", "is_installed", "standing_of"]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
@@ -35,6 +35,9 @@ from fallbackio.errors import ChainClosed, ConfigError
 from fallbackio.events import ChainSink, EventSink
 from fallbackio.observe import EarlyWarning, Fanout
 from fallbackio.transport import Session
+
+if TYPE_CHECKING:
+    from fallbackio.config.checks import Finding
 
 __all__ = ["Chain"]
 
@@ -247,6 +250,20 @@ class Chain(Coordinator):
         self._tell.warn(None if fresh._tell.rate is None else fresh._tell.rate.policy, setup.name)
         self._source, self._making, self._setup = source, making, setup
         return reloaded(old, setup, source.path)
+
+    def check(self, *, ignore: Iterable[str] = ()) -> list[Finding]:
+        """What production would find later, the worst first; sends nothing.
+
+        `ignore` are codes to leave out; `docs/checks.md` lists all.
+
+        Example:
+            >>> for finding in chain.check():
+            ...     print(finding.code, finding.what, finding.mend)
+        """
+        # Most programs are checked before they run, and need not load the rules.
+        from fallbackio.config.checks import check_setup
+
+        return check_setup(self._setup, self._making.policy, ignore=ignore)
 
 
 def _is(name: str, value: object, kind: type | UnionType, what: str) -> None:

@@ -74,6 +74,11 @@ class Listed:
         found = self._found()
         return None if found is None else found[1].context_window
 
+    def is_deprecated(self) -> bool:
+        """Whether its vendor is known to have deprecated it."""
+        found = self._found()
+        return found is not None and bool(found[1].deprecated)
+
     def _found(self) -> tuple[Any, Any] | None:
         try:
             from genai_prices.data_snapshot import get_snapshot

@@ -77,13 +77,24 @@ def _referred(endpoint: Endpoint) -> Endpoint:
     if endpoint.api_key_env and endpoint.api_key is None:
         found = attrs.evolve(found, api_key=_value(endpoint.api_key_env, "api_key_env", endpoint))
     if endpoint.base_url_env and endpoint.base_url is None:
-        found = attrs.evolve(found, base_url=_value(endpoint.base_url_env, "base_url_env", endpoint))
+        found = _addressed(found, _value(endpoint.base_url_env, "base_url_env", endpoint))
     if endpoint.headers_env:
         values = {
             name: _value(variable, "headers_env", endpoint) for name, variable in endpoint.headers_env.items()
         }
         found = attrs.evolve(found, headers={**values, **endpoint.headers})
     return found
+
+
+def _addressed(endpoint: Endpoint, url: str) -> Endpoint:
+    try:
+        return attrs.evolve(endpoint, base_url=url)
+    except ConfigError:
+        # Not the error's own words: they quote what it holds, which may be a key.
+        raise ConfigError(
+            f"{endpoint.base_url_env}, which base_url_env of {endpoint.name or endpoint.model} names, holds "
+            "no address such as https://example.com/v1"
+        ) from None
 
 
 def _value(variable: str, setting: str, endpoint: Endpoint) -> str:

@@ -17,7 +17,7 @@ from fallbackio.dialects._dialect import (
     StreamWriter,
 )
 from fallbackio.dialects._limits import Limit, limits_of
-from fallbackio.dialects._models import window_of
+from fallbackio.dialects._models import names_of, window_of
 from fallbackio.dialects._portable import repaired
 from fallbackio.dialects._quirks import quirks_of
 from fallbackio.dialects._registry import DIALECTS
@@ -42,6 +42,7 @@ __all__ = [
     "deltas_of",
     "placed",
     "placed_deltas",
+    "names_of",
     "quirks_of",
     "repaired",
     "window_of",

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["VERIFIED", "WINDOWS", "window_of"]
+__all__ = ["VERIFIED", "WINDOWS", "names_of", "window_of"]
 
 VERIFIED = "2026-07"
 """Year and month in which the table was read."""
@@ -82,11 +82,21 @@ def window_of(model: str, headers: Mapping[str, str] = MappingProxyType({})) -> 
         >>> window_of("gpt-4o-2024-08-06"), window_of("my-deployment")
         (128000, None)
     """
-    name = _plain(model)
-    undated = _VERSION.sub("", name)
+    name, undated = names_of(model)
     if any(_LONGER in value for value in headers.values()) and undated in _WINDOWS_IF_LONGER:
         return _WINDOWS_IF_LONGER[undated]
     return WINDOWS.get(name) or WINDOWS.get(undated)
+
+
+def names_of(model: str) -> tuple[str, str]:
+    """The names that tables may know `model` by: the maker's own spelling, and the same without a date.
+
+    Example:
+        >>> names_of("openai/gpt-4o-2024-08-06")
+        ('gpt-4o-2024-08-06', 'gpt-4o')
+    """
+    name = _plain(model)
+    return name, _VERSION.sub("", name)
 
 
 def _plain(model: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from cli_kit import invoke
 from rich.console import Console
 
-from fallbackio.cli import _vendors
+from fallbackio.config import _extras
 from fallbackio.dialects import PLACEHOLDER, VENDORS
 
 SECRET = "sk-secret"
@@ -113,7 +113,7 @@ def test_set_leaves_out_what_cannot_be_used() -> None:
 
 def test_a_missing_extra_is_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an endpoint needs installed counts, and the command says how to get it."""
-    monkeypatch.setattr(_vendors, "_BROUGHT", {"bedrock": "no_such_package", "vertex": "no.such.package"})
+    monkeypatch.setattr(_extras, "_BROUGHT", {"bedrock": "no_such_package", "vertex": "no.such.package"})
     env = {**NOTHING, "AWS_REGION": "us-east-1"}
 
     for name in ("bedrock", "vertex"):

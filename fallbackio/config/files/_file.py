@@ -23,7 +23,7 @@ from fallbackio.config.files._sections import CHAIN_SETTINGS, Sections, read_sec
 from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ConfigError
 
-__all__ = ["ChainFile", "read_toml", "sections_of"]
+__all__ = ["ChainFile", "members_of", "read_toml", "sections_of"]
 
 
 @frozen(kw_only=True)
@@ -50,7 +50,7 @@ class ChainFile:
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """All endpoints, those of pools among them."""
-        return tuple([one for step in self.steps for one in _members(step)])
+        return tuple([one for step in self.steps for one in members_of(step)])
 
     def mapped(self, change: Callable[[Endpoint], Endpoint]) -> ChainFile:
         """The same with what `change` makes of each endpoint.
@@ -59,7 +59,7 @@ class ChainFile:
             >>> given.mapped(lambda one: attrs.evolve(one, base_url=sim.url(one.name), api_key="-"))
         """
         steps = [
-            attrs.evolve(step, endpoints=tuple([change(one) for one in _members(step)]))
+            attrs.evolve(step, endpoints=tuple([change(one) for one in members_of(step)]))
             if isinstance(step, Pool)
             else change(step)
             for step in self.steps
@@ -130,7 +130,8 @@ def sections_of(path: str | os.PathLike[str]) -> tuple[Sections, list[Problem]]:
     return read_sections(document, problems), problems.found
 
 
-def _members(step: Endpoint | Pool) -> tuple[Endpoint, ...]:
+def members_of(step: Endpoint | Pool) -> tuple[Endpoint, ...]:
+    """The endpoints behind one step."""
     if isinstance(step, Endpoint):
         return (step,)
     return tuple([one for one in step.endpoints if isinstance(one, Endpoint)])

@@ -21,7 +21,7 @@ from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ConfigError
 from fallbackio.model import Request
 
-__all__ = ["CHAIN_SETTINGS", "REMOVED", "Given", "Sections", "read_sections"]
+__all__ = ["CHAIN_SETTINGS", "REMOVED", "Given", "Sections", "read_sections", "standing_in"]
 
 # Of an endpoint's section besides the endpoint's own settings: the parameters that it removes, which
 # are `None` in code.
@@ -35,10 +35,17 @@ _SECRET_HEADERS = frozenset(
 
 @frozen
 class Given:
-    """One chain as its file gives it: endpoints without keys and addresses, and settings."""
+    """One chain as its file gives it: endpoints without keys and addresses, and settings.
+
+    Attributes:
+        places: Where each endpoint is described, by its name.
+        sound: Whether nothing is wrong with it; otherwise it is what could be read.
+    """
 
     steps: tuple[Endpoint | Pool, ...]
     settings: Mapping[str, Any]
+    places: Mapping[str, str]
+    sound: bool
 
 
 @frozen
@@ -46,11 +53,13 @@ class Sections:
     """All of a file.
 
     Attributes:
-        chains: By their names; only those without a problem.
+        names: Of all chains.
+        chains: By their names; those of which any endpoint could be read.
         ignored: Codes of findings that `fallbackio check` leaves out.
         unused: Places of sections that no chain asks for.
     """
 
+    names: tuple[str, ...]
     chains: Mapping[str, Given]
     ignored: tuple[str, ...]
     unused: tuple[str, ...]
@@ -81,6 +90,7 @@ def read_sections(document: Mapping[str, Any], problems: Problems) -> Sections:
         text = 'there is no chain; write [chain.main] and under it steps = ["vendor/model", …]'
         problems.add("chain", text)
     return Sections(
+        tuple(chains),
         {name: chain for name, chain in chains.items() if chain is not None},
         reader.ignored(document.get("check", {})),
         reader.unused(),
@@ -96,6 +106,7 @@ class _Reader:
         self.pools: dict[str, Pool | None] = {}
         self.pool_names: Iterable[str] = ()
         self._used: set[str] = set()
+        self._pool_places: dict[str, dict[str, str]] = {}
 
     def named(self, document: Mapping[str, Any], kind: str) -> Iterable[tuple[str, dict[str, Any]]]:
         """The sections `[kind.NAME]`."""
@@ -160,25 +171,24 @@ class _Reader:
         where = f"pool.{name}"
         given = dict(section)
         self._no_name(given, where)
-        members = self._steps(given.pop("endpoints", []), f"{where}.endpoints", pools=False)
+        members, places, sound = self._steps(given.pop("endpoints", []), f"{where}.endpoints", pools=False)
+        self._pool_places[name] = places
         made = table(Pool, given, where, self.problems, endpoints=members or ["-"])
-        return None if made is BAD or members is None else made
+        return None if made is BAD or not sound else made
 
     def chain(self, name: str, section: Mapping[str, Any]) -> Given | None:
-        """One chain."""
+        """One chain, or what of it could be read."""
         where = f"chain.{name}"
         before = len(self.problems.found)
         given = dict(section)
         self._no_name(given, where)
-        steps = self._steps(given.pop("steps", []), f"{where}.steps", pools=True)
-        settings: dict[str, Any] = {}
-        for one, value in given.items():
-            read = self._setting(one, value, where)
-            if read is not BAD:
-                settings[one] = read
+        steps, places, sound = self._steps(given.pop("steps", []), f"{where}.steps", pools=True)
+        read = {one: self._setting(one, value, where) for one, value in given.items()}
+        settings = {one: value for one, value in read.items() if value is not BAD}
         if len(self.problems.found) == before:
-            self._are_taken(settings, where)  # each does; now together
-        return Given(tuple(steps), settings) if steps and len(self.problems.found) == before else None
+            self._are_taken(settings, where)  # each is; now together
+        sound = sound and len(self.problems.found) == before
+        return Given(tuple(steps), settings, places, sound) if steps else None
 
     def _setting(self, name: str, value: object, where: str) -> object:
         setting = CHAIN_SETTINGS.get(name)
@@ -195,27 +205,34 @@ class _Reader:
     def _are_taken(self, settings: Mapping[str, Any], where: str) -> bool:
         """Whether a chain takes these."""
         try:
-            Chain([_STANDING_IN], **settings)
+            standing_in("chain", settings)
         except ConfigError as error:
             self.problems.add(where, error)
             return False
         return True
 
-    def _steps(self, given: object, where: str, *, pools: bool) -> list[Any] | None:
-        """The endpoints (and pools) that are named; `None` if something is wrong with them."""
+    def _steps(self, given: object, where: str, *, pools: bool) -> tuple[list[Any], dict[str, str], bool]:
+        """The endpoints (and pools) that are named, where they are described, and whether all is well."""
         if not isinstance(given, list) or not given:
             self.problems.add(where, 'write an array of names, such as ["openai/gpt-4o", "backup"]')
-            return None
-        found = [self._step(name, f"{where}[{at}]", pools) for at, name in enumerate(given)]
-        steps = [step for step in found if step is not None]
-        names: set[str] = set()
-        for at, step in enumerate(found):
-            for endpoint in _members(step):
-                if endpoint.name in names:
-                    self.problems.add(f"{where}[{at}]", f"{endpoint.name!r} is there already", NOT_DEFINED)
-                    return None
-                names.add(endpoint.name)
-        return steps if len(steps) == len(given) else None
+            return [], {}, False
+        steps: list[Any] = []
+        places: dict[str, str] = {}
+        for at, name in enumerate(given):
+            place = f"{where}[{at}]"
+            step = self._step(name, place, pools)
+            if step is None:
+                continue
+            new = self._pool_places[name] if isinstance(step, Pool) else {step.name: self._place(name, place)}
+            if twice := sorted(new.keys() & places.keys()):
+                self.problems.add(place, f"{twice[0]!r} is there already", NOT_DEFINED)
+                continue
+            steps.append(step)
+            places |= new
+        return steps, places, len(steps) == len(given)
+
+    def _place(self, name: str, place: str) -> str:
+        return f"endpoint.{name}" if name in self.endpoints else place
 
     def _step(self, name: object, where: str, pools: bool) -> Endpoint | Pool | None:
         if not isinstance(name, str):
@@ -273,18 +290,17 @@ class _Reader:
         return tuple([place for place, name in places.items() if name not in self._used])
 
 
+def standing_in(name: str, settings: Mapping[str, Any]) -> Chain:
+    """A chain of these settings whose endpoint is not one of the file's: to see whether they are taken.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    return Chain([Endpoint.calling(_silent, name="standing-in")], **{**settings, "name": name})
+
+
 async def _silent(request: Request) -> str:
     return ""
-
-
-# Takes the place of the endpoints while the settings of a chain are tried.
-_STANDING_IN = Endpoint.calling(_silent, name="standing-in")
-
-
-def _members(step: Endpoint | Pool | None) -> Iterable[Endpoint]:
-    if isinstance(step, Pool):
-        return [member for member in step.endpoints if isinstance(member, Endpoint)]
-    return [] if step is None else [step]
 
 
 def _removing(given: dict[str, Any], removed: object) -> dict[str, Any]:
