@@ -20,7 +20,8 @@ INSTRUCTION = (
     "interruption, and begin with the very next characters."
 )
 
-# A model that repeats itself repeats some words at least; less is chance ("the the" aside).
+# A model that repeats itself repeats some words at least; less is chance ("the the" aside), unless it is
+# all that there was: then the model has begun anew.
 LEAST_OVERLAP = 8
 # How far back a repetition is looked for.
 LONGEST_OVERLAP = 4000
@@ -83,6 +84,6 @@ class Overlap:
     def _repeated(self, text: str) -> int:
         for length in range(min(len(text), len(self._before)), 0, -1):
             if self._before.endswith(text[:length]):
-                blank = text[:length].isspace()
-                return length if length >= LEAST_OVERLAP or blank else 0
+                meant = length >= LEAST_OVERLAP or length == len(self._before)
+                return length if meant or text[:length].isspace() else 0
         return 0

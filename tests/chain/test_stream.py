@@ -464,3 +464,14 @@ def test_bad_delivery_settings_are_refused() -> None:
     for settings in bad:
         with pytest.raises(ConfigError, match=next(iter(settings))):
             fallbackio.Chain([spec], **settings)
+
+
+@virtual_time
+async def test_an_answer_begun_anew_after_a_few_letters_is_not_said_twice() -> None:
+    """Where all that came is said again it is trimmed, however short it was."""
+    a, b = ScriptedEndpoint(breaks(after_words=1, text="A b"), name="a"), ScriptedEndpoint(answers("A b c"))
+
+    async with chain_of(a, b).stream("hi") as stream:
+        assert await read(stream) == "A b c"
+
+    assert stream.report.seams == (2,)
