@@ -222,6 +222,11 @@ SLIPS = {
         "chain.chat.breaker: write a table of its settings, { … = … }; it has consecutive, window_s, rates, "
         "open_s, max_open_s, jitter_ratio, max_retry_after_s, probe_timeout_s, ramp_s, slow_after_s",
     ),
+    "no policy": (
+        'breaker = "off"',
+        "chain.chat.breaker: write a table of its settings, { … = … }; it has consecutive, window_s, rates, "
+        "open_s, max_open_s, jitter_ratio, max_retry_after_s, probe_timeout_s, ramp_s, slow_after_s",
+    ),
     "a table": ("timeout = { s = 5 }", "chain.chat.timeout: this is no table of settings; give it a value"),
     "kind": (
         'strategy = { kind = "hegde" }',

@@ -98,6 +98,9 @@ def test_python_does_what_the_page_says(
 ) -> None:
     """Whoever copies a block gets a program that runs, and prints what stands under it."""
     lay_files(block, folder)
+    for other in blocks_of(block.page):  # what its files name is set
+        for name in re.findall(r'_env\s*=\s*"([^"]+)"', other.code if other.language == "toml" else ""):
+            monkeypatch.setenv(name, "sk-not-a-key")
     with caplog.at_level(logging.INFO, logger="fallbackio"):
         if brings_its_own_loop(block):
             run_as_module(block)

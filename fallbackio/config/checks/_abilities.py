@@ -145,6 +145,16 @@ def _embeddings_and_chat(subject: Subject) -> Iterator[Hit]:
         yield Hit(subject.place(embedding[0]), what, "make a chain for each")
 
 
+def _refused(subject: Subject) -> Iterator[Hit]:
+    for spec in subject.endpoints:
+        dialect = None if spec.fn is not None else DIALECTS.get(spec.dialect or "openai")
+        try:
+            if dialect is not None and not is_embedding(spec):
+                dialect.client.check(Request.of("?", {}), spec)
+        except InvalidRequest as error:
+            yield Hit(subject.place(spec), f"{spec.name}: {error.message}", "take it out of its params")
+
+
 def _by_instruction(subject: Subject) -> Iterator[Hit]:
     if "continue" not in subject.setup.delivery.remedies or any(map(is_embedding, subject.endpoints)):
         return
@@ -217,5 +227,12 @@ RULES = (
         "A model that takes no prefill is asked in words to go on from where a broken stream stopped; now "
         "and then it begins anew, or comments on it.",
         _by_instruction,
+    ),
+    Rule(
+        "FB410",
+        "error",
+        "parameters that an endpoint refuses",
+        "Every call of the chain is refused before anything is sent, because one endpoint cannot express it.",
+        _refused,
     ),
 )

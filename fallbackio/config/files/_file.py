@@ -100,8 +100,9 @@ def read_toml(path: str | os.PathLike[str], name: str | None = None) -> ChainFil
         >>> read_toml("chain.toml").endpoints
     """
     sections, problems = sections_of(path)
+    path = _shown(path)
     if problems:
-        raise refusal(Path(path), problems)
+        raise refusal(path, problems)
     chains = sections.chains
     if name is None and len(chains) > 1:
         known = ", ".join(map(repr, chains))
@@ -109,15 +110,14 @@ def read_toml(path: str | os.PathLike[str], name: str | None = None) -> ChainFil
     if name is not None and name not in chains:
         raise ConfigError(f"{path}: {nearest('chain', name, chains)}")
     chosen = next(iter(chains)) if name is None else name
-    return ChainFile(
-        path=Path(path), name=chosen, steps=chains[chosen].steps, settings=chains[chosen].settings
-    )
+    return ChainFile(path=path, name=chosen, steps=chains[chosen].steps, settings=chains[chosen].settings)
 
 
 def sections_of(path: str | os.PathLike[str]) -> tuple[Sections, list[Problem]]:
     """All of a file, and what is wrong with it; raises `ConfigError` if it cannot be read at all."""
+    path = _shown(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError:
@@ -128,6 +128,12 @@ def sections_of(path: str | os.PathLike[str]) -> tuple[Sections, list[Problem]]:
         raise ConfigError(f"{path}: this is not TOML: {error}") from None
     problems = Problems()
     return read_sections(document, problems), problems.found
+
+
+def _shown(path: str | os.PathLike[str]) -> Path:
+    """The path as people would write it, from where they are."""
+    given = Path(path)
+    return given.relative_to(Path.cwd()) if given.is_relative_to(Path.cwd()) else given
 
 
 def members_of(step: Endpoint | Pool) -> tuple[Endpoint, ...]:

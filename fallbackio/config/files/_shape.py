@@ -41,7 +41,8 @@ class Setting:
 
     Attributes:
         leaves: The types that its annotation is made of, without `None`.
-        optional: Whether `None` is one of its values.
+        optional: Whether `None` is one of its values; not where that stands for a default object, because
+            `breaker = "off"` would then switch nothing off.
         default: What it is by default; `attrs.NOTHING` where it has to be given.
         field: The attrs field, if it is one.
     """
@@ -91,10 +92,10 @@ def settings_of(what: type | Callable[..., Any]) -> Mapping[str, Setting]:
 
 
 def _setting(name: str, hint: object, default: object, field: attrs.Attribute[Any] | None = None) -> Setting:
-    leaves = tuple(_leaves(hint))
-    return Setting(
-        name, tuple([leaf for leaf in leaves if leaf is not NoneType]), NoneType in leaves, default, field
-    )
+    leaves = [leaf for leaf in _leaves(hint) if leaf is not NoneType]
+    stands_in = default is None and any(attrs.has(leaf) for leaf in leaves)
+    optional = NoneType in _leaves(hint) and not stands_in
+    return Setting(name, tuple(leaves), optional, default, field)
 
 
 def _default(field: attrs.Attribute[Any]) -> object:

@@ -147,7 +147,7 @@ idle_timeout = 20
 # model = "openai/gpt-6-luna"
 # api_key_env = "SECOND_KEY"
 # max_in_flight = 20
-# params = {{ temperature = 0 }}
+# params = {{ max_tokens = 2000 }}
 
 # Keys or regions of equal standing, behind one step:
 # [pool.both]

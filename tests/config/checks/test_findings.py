@@ -185,6 +185,19 @@ CASES: dict[str, tuple[str, str, str]] = {
         chain('["openai/gpt-6-luna", "cohere/command-a-03-2025"]'),
     ),
     "FB409": ("chain.c.on_break", chain(TWO), chain(TWO, 'on_break = "restart"')),
+    "FB410": (
+        "endpoint.mine",
+        chain(
+            '["openai/gpt-6-luna", "mine"]',
+            "",
+            '[endpoint.mine]\nmodel = "anthropic/claude-sonnet-5-5"\nparams = { temperature = 0 }',
+        ),
+        chain(
+            '["openai/gpt-6-luna", "mine"]',
+            "",
+            '[endpoint.mine]\nmodel = "anthropic/claude-sonnet-5-5"\nparams = { max_tokens = 9 }',
+        ),
+    ),
     "FB501": (
         "endpoint.mine",
         server("https://h", 'api_key_env = "NOT_THERE"'),
