@@ -42,7 +42,7 @@ DOORS = {
     "botocore": {"_aws.py"},
     "google": {"transport/_google_account.py"},
     "typer": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "observe/_render.py"},
     "genai_prices": {"config/_prices.py"},
     "opentelemetry": {"observe/otel/_metrics.py", "observe/otel/_sink.py", "observe/otel/_spans.py"},
     "prometheus_client": {"observe/prometheus/_sink.py"},

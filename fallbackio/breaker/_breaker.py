@@ -155,6 +155,7 @@ class Breaker(Circuit):
     Attributes:
         policy: As given.
         in_flight: Permits that have not ended.
+        reason: Why it moved last, in words; empty if it never has.
 
     Example:
         >>> breaker = Breaker("openai/gpt-4o", BreakerPolicy(consecutive=3))
@@ -175,6 +176,7 @@ class Breaker(Circuit):
         super().__init__(name)
         self.policy = policy
         self.in_flight = 0
+        self.reason = ""
         self._clock = clock
         self._backoff = Backoff(policy, new_chance() if chance is None else chance)
         self._on_move = on_move
@@ -248,6 +250,17 @@ class Breaker(Circuit):
             'closed'
         """
         return PHASES[self.current_state]
+
+    def recent(self) -> tuple[int, int]:
+        """Calls in its window and how many of them failed; zeros unless it is closed.
+
+        Example:
+            >>> calls, failures = breaker.recent()
+        """
+        if self._window is None:
+            return 0, 0
+        self._window.forget(self._clock())
+        return self._window.calls, self._window.failures
 
     @property
     def fail_counter(self) -> int:
@@ -441,6 +454,7 @@ class Breaker(Circuit):
         return old
 
     def _announce(self, old: State, reason: str, open_s: float = 0.0) -> None:
+        self.reason = reason
         self._post("state_change", self._states[old], self.state)
         if self._on_move is not None:
             moved = BreakerMoved(

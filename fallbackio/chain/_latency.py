@@ -43,6 +43,9 @@ class Latencies:
         if len(self._samples) <= 2 * LEAST_SAMPLES:
             self._fresh_until = -1.0  # each sample still moves the picture
 
+    def __len__(self) -> int:
+        return len(self._samples)
+
     def quantile(self, q: float) -> float | None:
         """The time that a share `q` of the attempts stayed within; `None` below 20 samples."""
         self._refresh()

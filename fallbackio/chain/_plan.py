@@ -15,7 +15,7 @@ import math
 import random
 from collections.abc import Callable, Iterable
 
-from attrs import Factory, field, frozen
+from attrs import Factory, define, field, frozen
 
 from fallbackio.breaker import Breaker, Permit
 from fallbackio.chain._budget import Budget
@@ -31,7 +31,19 @@ from fallbackio.errors import AttemptError, ConnectionFailed, InvalidRequest, Ra
 from fallbackio.model import Request
 from fallbackio.selection import Load, Ramp, Room, Taken
 
-__all__ = ["Leg", "Plan", "Route", "Send", "Turn", "Wait"]
+__all__ = ["LastFailure", "Leg", "Plan", "Route", "Send", "Turn", "Wait"]
+
+
+@define(eq=False)
+class LastFailure:
+    """What an endpoint failed with last; no kind if it never has."""
+
+    kind: str = ""
+    status: int | None = None
+    at: float = -math.inf
+
+    def note(self, error: AttemptError, now: float) -> None:
+        self.kind, self.status, self.at = type(error).__name__, error.status, now
 
 
 @frozen(eq=False)
@@ -46,6 +58,7 @@ class Route:
     ramp: Ramp = field(default=Factory(lambda self: Ramp(self.breaker.policy.ramp_s), takes_self=True))
     latencies: Latencies = field(factory=Latencies)  # to the first content, of streams
     durations: Latencies = field(factory=Latencies)  # of whole plain answers
+    last_failure: LastFailure = field(factory=LastFailure)
     compared: bool = True  # whether anybody looks at its load
     listing: Listing | None = None  # where its model is looked up, for what the user has not said
     price: float | None = None  # to compare by: US dollars for a million tokens in and one out

@@ -188,9 +188,11 @@ class Try:
         route.room.leave(now, self._taken, _counted(self.usage, outcome))
         if route.compared:
             route.load.ended(self)
-        if outcome == "failed" and error is not None and handling(error).severity is not None:
-            route.load.failed(now, now - self.started, error.retry_after_s)
-            route.ramp.failed(now, route.breaker.recovered_at)
+        if outcome == "failed" and error is not None:
+            route.last_failure.note(error, now)
+            if handling(error).severity is not None:
+                route.load.failed(now, now - self.started, error.retry_after_s)
+                route.ramp.failed(now, route.breaker.recovered_at)
         self.call.demand.something_ended()
         if self._extra:
             self.call.plan.budget.give_back()

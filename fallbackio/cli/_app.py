@@ -14,6 +14,7 @@ from fallbackio.cli._check import check
 from fallbackio.cli._init import init
 from fallbackio.cli._simulate import simulate
 from fallbackio.cli._vendors import vendors
+from fallbackio.cli._watch import watch
 from fallbackio.cli.demo import demo
 
 __all__ = ["app"]
@@ -32,6 +33,7 @@ app.command()(init)
 app.command()(check)
 app.command()(simulate)
 app.command()(vendors)
+app.command()(watch)
 
 
 def _version(wanted: bool) -> None:

@@ -48,6 +48,16 @@ class Ramp:
             self._share = share = 1.0
         return share
 
+    def seen(self, now: float, since: float) -> float:
+        """As `share`, for who only looks: a recovery that no call has seen yet stays so."""
+        if since != self._since:
+            share, at, pace = FIRST_SHARE, since, 1.0
+        else:
+            share, at, pace = self._share, self._at, self._pace
+        if share >= 1.0 or self._ramp_s <= 0:
+            return 1.0
+        return min(1.0, share + pace * (now - at) / self._ramp_s)
+
     def takes(self, now: float, since: float, lots: random.Random) -> bool:
         """Whether this call is one of its share."""
         begins = since != self._since

@@ -1,0 +1,54 @@
+"""An endpoint's health, read off what its calls have left behind; looking draws no lot and moves nothing."""
+
+from __future__ import annotations
+
+import math
+
+from fallbackio.chain._latency import Latencies
+from fallbackio.chain._plan import Route
+from fallbackio.observe import BreakerHealth, EndpointHealth, Failure, Limit, Times
+from fallbackio.selection import Bucket
+
+__all__ = ["health_of"]
+
+
+def health_of(route: Route, now: float) -> EndpointHealth:
+    """How one endpoint stands."""
+    spec, breaker, room = route.spec, route.breaker, route.room
+    calls, failures = breaker.recent()
+    failed = route.last_failure
+    return EndpointHealth(
+        name=spec.name,
+        vendor=spec.vendor,
+        model=spec.model,
+        breaker=BreakerHealth(
+            state=breaker.phase,
+            retry_in_s=breaker.retry_in_s,
+            reason=breaker.reason,
+            calls=calls,
+            failures=failures,
+        ),
+        in_flight=room.in_flight,
+        max_in_flight=None if room.most == math.inf else int(room.most),
+        share=route.ramp.seen(now, breaker.recovered_at),
+        requests=_limit(room.shared.requests, now),
+        tokens=_limit(room.shared.tokens, now),
+        first_content=_times(route.latencies),
+        whole=_times(route.durations),
+        last_failure=Failure(kind=failed.kind, status=failed.status, ago_s=now - failed.at)
+        if failed.kind
+        else None,
+    )
+
+
+def _limit(bucket: Bucket | None, now: float) -> Limit | None:
+    if bucket is None:
+        return None
+    left = bucket.left_at(now)
+    whole_in_s = (bucket.limit - left) / bucket.rate if bucket.rate > 0 else None
+    return Limit(limit=bucket.limit, left=left, whole_in_s=whole_in_s)
+
+
+def _times(latencies: Latencies) -> Times:
+    p50_s, p95_s, p99_s = [latencies.quantile(q) for q in (0.5, 0.95, 0.99)]
+    return Times(samples=len(latencies), p50_s=p50_s, p95_s=p95_s, p99_s=p99_s)
