@@ -477,6 +477,30 @@ def test_stream() -> None:
         ("claude-3-7-sonnet-latest", {"reasoning_effort": "none"}, {}),
         ("claude-sonnet-4-5-20250929", {"reasoning_effort": "none"}, {}),
         (
+            "claude-sonnet-4-5",
+            {"reasoning_effort": "medium"},
+            {"thinking": {"type": "enabled", "budget_tokens": 8192}, "max_tokens": 16384},
+        ),
+        (
+            "claude-opus-4-1-20250805",
+            {"reasoning_effort": "max"},
+            {"thinking": {"type": "enabled", "budget_tokens": 24576}, "max_tokens": 32000},
+        ),
+        (
+            "claude-3-7-sonnet-latest",
+            {"reasoning_effort": "high", "max_tokens": 4000},
+            {"thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 4000},
+        ),
+        (
+            "claude-sonnet-4-5",
+            {"reasoning_effort": "low", "top_p": 0.95},
+            {
+                "thinking": {"type": "enabled", "budget_tokens": 2048},
+                "max_tokens": 10240,
+                "top_p": 0.95,
+            },
+        ),
+        (
             "claude-opus-4-6",
             {"reasoning_effort": "high"},
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
@@ -531,7 +555,10 @@ LOST: dict[str, tuple[str, Fields]] = {
         {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "array"}}}},
     ),
     "grammar": ("claude-sonnet-4-5", {"response_format": {"type": "grammar"}}),
-    "effort": ("claude-sonnet-4-5", {"reasoning_effort": "high"}),
+    "effort": ("claude-3-5-sonnet-20241022", {"reasoning_effort": "high"}),
+    "effort that is none": ("claude-sonnet-4-5", {"reasoning_effort": "utmost"}),
+    "forced tool": ("claude-opus-5-5", {"tool_choice": "required"}),
+    "forced tool of a preview": ("claude-mythos-preview", {"tool_choice": "required"}),
     "effort of an alias": ("some-alias", {"reasoning_effort": "high"}),
     "temperature": ("claude-opus-4-7", {"temperature": 0.2}),
     "temperature of a dotted name": ("anthropic/claude-opus-4.7", {"temperature": 0.2}),
@@ -639,3 +666,55 @@ def test_the_users_own_values_stay_as_they_are() -> None:
     sent(messages, **params)
 
     assert before == orjson.dumps([messages, params])
+
+
+@pytest.mark.parametrize(
+    ("model", "lost", "params"),
+    [
+        ("claude-sonnet-4-5", "reasoning_effort", {"max_tokens": 1024}),
+        ("claude-sonnet-4-5", "temperature", {"temperature": 0.5}),
+        ("claude-opus-4-6", "temperature", {"temperature": 0.5}),
+        ("claude-sonnet-4-5", "top_p", {"top_p": 0.5}),
+        (
+            "claude-sonnet-4-5",
+            "tool_choice",
+            {"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"},
+        ),
+        (
+            "claude-sonnet-4-5",
+            "tool_choice",
+            {
+                "tools": [{"type": "function", "function": {"name": "f"}}],
+                "tool_choice": {"type": "function", "function": {}},
+            },
+        ),
+        ("claude-sonnet-4", "response_format", {"response_format": BY_SCHEMA}),
+    ],
+)
+def test_what_does_not_go_with_thinking(model: str, lost: str, params: Fields) -> None:
+    """A model that thinks may not be told how to sample, nor, with a budget, be forced to call."""
+    with pytest.raises(InvalidRequest, match=f"cannot express {lost};"):
+        CLIENT.check(Request.of("Hi", {"reasoning_effort": "low", **params}), endpoint(model))
+    with pytest.raises(InvalidRequest, match=f"cannot express {lost};"):
+        own = {"thinking": {"type": "enabled", "budget_tokens": 1024}} if lost != "reasoning_effort" else {}
+        CLIENT.check(
+            Request.of("Hi", {**({} if own else {"reasoning_effort": "low"}), **own, **params}),
+            endpoint(model),
+        )
+
+
+def test_a_tool_loop_begun_by_another() -> None:
+    """A budget is not spent on a loop that another model began, and no prefill is sent with one."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    loop = [
+        user("Hi"),
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+    ]
+    notes: list[str] = []
+    request = Request.of(loop, {"reasoning_effort": "low"})
+    body = orjson.loads(CLIENT.encode(request, endpoint("claude-sonnet-4-5"), notes.append))
+
+    assert "thinking" not in body
+    assert ["thinking switched off, because another model began the tool calls"] == notes
+    assert CLIENT.prefilled(request, endpoint("claude-sonnet-4-5"), "Yo") is None

@@ -114,7 +114,7 @@ def test_it_streams_unless_told_not_to() -> None:
     [
         ({"think": True}, {"reasoning_effort": "medium"}),
         ({"think": False}, {"reasoning_effort": "none"}),
-        ({"think": "max"}, {"reasoning_effort": "xhigh"}),
+        ({"think": "max"}, {"reasoning_effort": "max"}),
         ({"format": ""}, {}),
         ({"options": {"num_predict": -1, "num_ctx": 5, "seed": None}}, {"options": {"num_ctx": 5}}),
         ({"brand_new": 1}, {"brand_new": 1}),

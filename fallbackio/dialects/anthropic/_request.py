@@ -11,10 +11,10 @@ nothing is assumed and the provider has the last word.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from fallbackio.dialects import _claude
 from fallbackio.dialects._shared import JSON_ANSWER
 from fallbackio.dialects.anthropic._messages import Block, conversation, trim
 from fallbackio.dialects.anthropic._thinking import stranger_in_loop, thinks_by
@@ -35,7 +35,6 @@ _JSON_ONLY = "Answer with one JSON object and nothing else: no code fence, no wo
 
 _GO_ON = "Go on from exactly where your last message ends, and repeat nothing of it."
 
-_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
 _EFFORTS_FROM = (4, 6)
 _FIXED_SAMPLING_FROM = (4, 7)
 _ONE_SAMPLER_FROM = (4, 1)
@@ -62,7 +61,23 @@ def _lost(name: str, params: Params, model: str) -> bool:
 
 def may_prefill(params: Params, model: str) -> bool:
     """Whether a last assistant turn makes the model go on from it; true where that is not known."""
-    return not _since(model, _NO_PREFILL_FROM) and not thinks_by(params.get("thinking"))
+    return _takes_prefill(model) and not _thinks(params)
+
+
+def _takes_prefill(model: str) -> bool:
+    return not _claude.since(model, _NO_PREFILL_FROM)
+
+
+def _thinks(params: Params) -> bool:
+    """Whether it is asked to think, by OpenAI's word or by Anthropic's."""
+    return params.get("reasoning_effort") not in (None, "none") or thinks_by(params.get("thinking"))
+
+
+def _is_given_budget(params: Params, model: str) -> bool:
+    """Whether it is asked to think within so many tokens."""
+    if "thinking" in params:
+        return _has_budget(params["thinking"])
+    return _thinks(params) and _claude.thinks_by_budget(model)
 
 
 def body_of(request: Request, endpoint: Endpoint, note: Note = unnoted) -> Block:
@@ -82,7 +97,8 @@ def body_of(request: Request, endpoint: Endpoint, note: Note = unnoted) -> Block
         for name, value in given.items()
         if value is not None and name not in _NO_FIELD and name not in lost
     }
-    body: Block = {"model": model, "max_tokens": _max_tokens(params)}
+    limit = _max_tokens(params)
+    body: Block = {"model": model, "max_tokens": DEFAULT_MAX_TOKENS if limit is None else limit}
     if request.stream:
         body["stream"] = True
     instructions: list[Block] = []
@@ -90,7 +106,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note = unnoted) -> Block
         _sample(params, model, body, note)
         _offer_tools(params, body)
         instructions = _shape(params, model, body, note)
-        _think(params, model, body, note)
+        _think(params, model, limit, body, note)
         _identify(params, body)
         params.pop("stream_options", None)  # usage always comes
     _converse(request.messages, endpoint, params, instructions, body, note)
@@ -110,12 +126,13 @@ def _converse(
     thinking = body.get("thinking", params.get("thinking"))
     thinks = _thinks_unasked(model) if thinking is None else thinks_by(thinking)
     if _has_budget(thinking) and stranger_in_loop(messages, endpoint):
-        del params["thinking"]
         thinks = False
+        for said in (params, body):
+            said.pop("thinking", None)
         note("thinking switched off, because another model began the tool calls")
     system, turns = conversation(messages, endpoint, thinks, note)
     if turns[-1]["role"] == "assistant":
-        if may_prefill(params, model):
+        if _takes_prefill(model) and not thinks_by(thinking):
             trim(turns[-1])
         else:
             turns.append({"role": "user", "content": _GO_ON})
@@ -132,7 +149,7 @@ def _has_budget(thinking: object) -> bool:
 
 def _thinks_unasked(model: str) -> bool:
     """Whether the thoughts of `model` may come without being asked for; true where that is not known."""
-    version = _version(model)
+    version = _claude.version(model)
     return version is None or version >= _THINKS_UNASKED_FROM
 
 
@@ -148,7 +165,7 @@ def refusal(lost: tuple[str, ...]) -> InvalidRequest:
 
 
 def _max_tokens(params: dict[str, Any]) -> Any:
-    older = params.pop("max_tokens", DEFAULT_MAX_TOKENS)
+    older = params.pop("max_tokens", None)
     return params.pop("max_completion_tokens", older)
 
 
@@ -165,7 +182,7 @@ def _sample(params: dict[str, Any], model: str, body: Block, note: Note) -> None
         params["temperature"] = 1
         note("temperature lowered to 1")
     # Models that sample in one way only may refuse even the default, which is 1 for both.
-    if _since(model, _FIXED_SAMPLING_FROM):
+    if _claude.since(model, _FIXED_SAMPLING_FROM):
         params.pop("temperature", None)
     if params.get("top_p") == 1:
         del params["top_p"]
@@ -259,28 +276,39 @@ def _force_answer(schema: Mapping[str, Any], body: Block) -> None:
 
 def _knows_schemas(model: str) -> bool:
     """Whether it takes a schema for its answer; true where that is not known."""
-    version = _version(model)
+    version = _claude.version(model)
     return version is None or version >= _SCHEMAS_FROM
 
 
-def _think(params: dict[str, Any], model: str, body: Block, note: Note) -> None:
+def _think(params: dict[str, Any], model: str, limit: Any, body: Block, note: Note) -> None:
     """Say the effort as this model wants it; a `thinking` of the user's own says it already."""
     effort = params.pop("reasoning_effort", None)
-    version = _version(model)
+    version = _claude.version(model)
     if effort is None or version is None or "thinking" in params:
         return
-    if effort != "none":
+    if effort == "none":
+        _do_not_think(params, model, version, body, note)
+    elif _claude.thinks_by_budget(model):
+        tokens, body["max_tokens"] = _claude.budget(effort, limit)
+        body["thinking"] = {"type": "enabled", "budget_tokens": tokens}
+    else:
         body["thinking"] = {"type": "adaptive"}
         if effort == "minimal":
             effort = "low"
             note("reasoning effort raised to low")
         _configure(params, body, effort=effort)
-    elif version >= _THINKS_UNASKED_FROM:
-        if _must_think(model, version):
-            _configure(params, body, effort="low")
-            note("reasoning effort raised to low")
-        else:
-            body["thinking"] = {"type": "disabled"}
+
+
+def _do_not_think(
+    params: dict[str, Any], model: str, version: tuple[int, int], body: Block, note: Note
+) -> None:
+    if version < _THINKS_UNASKED_FROM:
+        return
+    if _must_think(model, version):
+        _configure(params, body, effort="low")
+        note("reasoning effort raised to low")
+    else:
+        body["thinking"] = {"type": "disabled"}
 
 
 def _must_think(model: str, version: tuple[int, int]) -> bool:
@@ -304,34 +332,27 @@ def _identify(params: dict[str, Any], body: Block) -> None:
         params["service_tier"] = "standard_only"
 
 
-def _version(model: str) -> tuple[int, int] | None:
-    """Major and minor version by the model's name, `None` if it does not tell."""
-    found = _VERSION.search(model)
-    if found is not None:
-        return (int(found[1]), int(found[2] or 0))
-    return (5, 0) if "mythos" in model else None  # its preview has no number
-
-
-def _since(model: str, version: tuple[int, int]) -> bool:
-    """Whether `model` is known to be of `version` or later."""
-    known = _version(model)
-    return known is not None and known >= version
-
-
 def _lost_temperature(value: Any, params: Params, model: str) -> bool:
-    return value != 1 and _since(model, _FIXED_SAMPLING_FROM)
+    return value != 1 and (_thinks(params) or _claude.since(model, _FIXED_SAMPLING_FROM))
 
 
 def _lost_top_p(value: Any, params: Params, model: str) -> bool:
     if value == 1:
         return False
+    if _thinks(params) and isinstance(value, int | float) and value < _claude.LEAST_TOP_P:
+        return True
     beside = params.get("temperature") is not None
-    return _since(model, _ONE_SAMPLER_FROM if beside else _FIXED_SAMPLING_FROM)
+    return _claude.since(model, _ONE_SAMPLER_FROM if beside else _FIXED_SAMPLING_FROM)
 
 
 def _lost_effort(value: Any, params: Params, model: str) -> bool:
-    version = _version(model)
-    return version is None or (value != "none" and version < _EFFORTS_FROM)
+    version = _claude.version(model)
+    if version is None or value == "none":
+        return version is None
+    if _claude.thinks_by_budget(model):
+        limit = params.get("max_completion_tokens") or params.get("max_tokens")
+        return value not in _claude.EFFORTS or (isinstance(limit, int) and limit <= _claude.LEAST_BUDGET)
+    return version < _EFFORTS_FROM
 
 
 def _lost_shape(value: Any, params: Params, model: str) -> bool:
@@ -343,20 +364,23 @@ def _lost_shape(value: Any, params: Params, model: str) -> bool:
     schema = named.get("schema") if isinstance(named, Mapping) else None
     if not isinstance(schema, Mapping):
         return True
-    return not (_knows_schemas(model) or _may_force_answer(schema, params))
+    return not (_knows_schemas(model) or _may_force_answer(schema, params, model))
 
 
-def _may_force_answer(schema: Params, params: Params) -> bool:
+def _may_force_answer(schema: Params, params: Params, model: str) -> bool:
     """A tool takes objects only; beside other tools it would forbid their use, and thinking forbids it."""
     is_object = schema.get("type", "object") == "object" and not _CHOICES_OF_SCHEMAS & schema.keys()
-    return is_object and not params.get("tools") and not thinks_by(params.get("thinking"))
+    return is_object and not params.get("tools") and not _is_given_budget(params, model)
 
 
 _CHOICES_OF_SCHEMAS = frozenset({"anyOf", "oneOf", "allOf"})
 
 
 def _lost_choice(value: Any, params: Params, model: str) -> bool:
-    return isinstance(value, Mapping) and value.get("type") in ("allowed_tools", "custom")
+    if isinstance(value, Mapping) and value.get("type") in ("allowed_tools", "custom"):
+        return True
+    forced = value == "required" or (isinstance(value, Mapping) and value.get("type") not in ("auto", "none"))
+    return forced and (_is_given_budget(params, model) or _claude.refuses_force(model))
 
 
 def _lost_metadata(value: Any, params: Params, model: str) -> bool:

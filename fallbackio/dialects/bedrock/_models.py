@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 
+from fallbackio.dialects import _claude
+
 __all__ = [
     "bare",
-    "claude_since",
     "forces_tools",
     "is_claude",
     "is_gpt",
@@ -19,15 +20,11 @@ __all__ = [
     "keeps_status",
     "needs_a_tool_for_schemas",
     "takes_prefill",
-    "thinks_by_budget",
 ]
 
-_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
 # What an inference profile puts before the model's name: where its requests may go.
 _PROFILE = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|global)\.")
 _SCHEMAS_FROM = (4, 5)
-_BUDGETS_FROM = (3, 7)
-_EFFORTS_FROM = (4, 6)
 _NO_PREFILL_FROM = (4, 6)
 
 # Families that refuse `any` and `tool` as a choice of tools.
@@ -59,29 +56,17 @@ def is_gpt(model: str) -> bool:
     return "gpt-oss" in model
 
 
-def claude_since(model: str, version: tuple[int, int]) -> bool:
-    """Whether it is known to be a Claude of `version` or later."""
-    known = _claude(model)
-    return known is not None and known >= version
-
-
-def thinks_by_budget(model: str) -> bool:
-    """Whether it is a Claude that wants its thinking limited in tokens, and knows no efforts."""
-    known = _claude(model)
-    return known is not None and _BUDGETS_FROM <= known < _EFFORTS_FROM
-
-
 def needs_a_tool_for_schemas(model: str) -> bool:
     """Whether a JSON schema must be asked for by a forced tool."""
     if is_claude(model):
-        known = _claude(model)
+        known = _claude.version(model)
         return known is not None and known < _SCHEMAS_FROM
     return "amazon.nova" in model
 
 
 def forces_tools(model: str) -> bool:
     """Whether it may be told that it must call a tool."""
-    return not any(family in model for family in _NEVER_FORCED)
+    return not (any(family in model for family in _NEVER_FORCED) or _claude.refuses_force(model))
 
 
 def keeps_status(model: str) -> bool:
@@ -91,13 +76,4 @@ def keeps_status(model: str) -> bool:
 
 def takes_prefill(model: str) -> bool:
     """Whether a last assistant turn makes it go on from there."""
-    return (is_claude(model) and not claude_since(model, _NO_PREFILL_FROM)) or "amazon.nova" in model
-
-
-def _claude(model: str) -> tuple[int, int] | None:
-    found = _VERSION.search(model)
-    if found is not None:
-        return (int(found[1]), int(found[2] or 0))
-    if "claude-v2" in model or "claude-instant" in model:
-        return (2, 0)
-    return (5, 0) if "mythos" in model else None
+    return (is_claude(model) and not _claude.since(model, _NO_PREFILL_FROM)) or "amazon.nova" in model

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fallbackio.dialects import _claude
 from fallbackio.dialects._outgoing import dumps, effective
 from fallbackio.dialects._shared import JSON_ANSWER
 from fallbackio.dialects.bedrock import _models as models
 from fallbackio.dialects.bedrock._messages import Block, conversation
-from fallbackio.dialects.bedrock._rules import LEAST_BUDGET, NO_FIELD, ONE_SAMPLER_FROM, refusal, unsayable
+from fallbackio.dialects.bedrock._rules import NO_FIELD, ONE_SAMPLER_FROM, refusal, unsayable
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
@@ -44,18 +45,6 @@ FIELDS = frozenset(
         "toolConfig",
     }
 )
-
-# Tokens of thinking for a Claude that counts them; 1024 is the least it takes.
-_BUDGETS: Mapping[str, int] = {
-    "minimal": 1024,
-    "low": 2048,
-    "medium": 8192,
-    "high": 16384,
-    "xhigh": 24576,
-    "max": 24576,
-}
-# The limit of an answer includes its thinking; so much is left for the rest where no limit is given.
-_BESIDE_THINKING = 8192
 
 _THREE_EFFORTS: Mapping[str, str] = {"minimal": "low", "xhigh": "high", "max": "high"}
 
@@ -138,7 +127,7 @@ class _Body:
         for name, theirs in (("temperature", "temperature"), ("top_p", "topP")):
             value = params.pop(name, None)
             # Newer Claudes sample in one way only and may refuse even the default, which is 1 for both.
-            if value is None or (value == 1 and models.claude_since(self._model, ONE_SAMPLER_FROM)):
+            if value is None or (value == 1 and _claude.since(self._model, ONE_SAMPLER_FROM)):
                 continue
             if isinstance(value, int | float) and value > 1:
                 self._note(f"{name} lowered to 1")
@@ -158,30 +147,36 @@ class _Body:
         if models.is_claude(model):
             self._think_as_claude(effort)
         elif models.is_nova_2(model):
-            said = {"type": "enabled", "maxReasoningEffort": _THREE_EFFORTS.get(effort, effort)}
+            said = {"type": "enabled", "maxReasoningEffort": self._nearest(effort)}
             self._extra["reasoningConfig"] = {"type": "disabled"} if effort == "none" else said
         elif models.is_gpt(model):
-            self._extra["reasoning_effort"] = _THREE_EFFORTS.get(effort, effort)
+            self._extra["reasoning_effort"] = self._nearest(effort)
+
+    def _nearest(self, effort: str) -> str:
+        """The one of three efforts that comes near."""
+        nearest = _THREE_EFFORTS.get(effort, effort)
+        if nearest not in (effort, "none"):
+            self._note(f"reasoning_effort sent as {nearest}, the nearest that the model has")
+        return nearest
 
     def _think_as_claude(self, effort: str) -> None:
         if effort == "none":
-            if models.claude_since(self._model, _THINKS_UNASKED_FROM):
+            if _claude.since(self._model, _THINKS_UNASKED_FROM):
                 self._extra["thinking"] = {"type": "disabled"}
             return
-        if models.thinks_by_budget(self._model):
-            limit = self.fields.get("inferenceConfig", {}).get("maxTokens")
-            budget = _BUDGETS[effort]
-            if isinstance(limit, int):
-                budget = min(budget, max(limit // 2, LEAST_BUDGET))
-            else:
-                self._set("inferenceConfig", maxTokens=budget + _BESIDE_THINKING)
-            self._extra["thinking"] = {"type": "enabled", "budget_tokens": budget}
+        if _claude.thinks_by_budget(self._model):
+            tokens, limit = _claude.budget(effort, self.fields.get("inferenceConfig", {}).get("maxTokens"))
+            self._set("inferenceConfig", maxTokens=limit)
+            self._extra["thinking"] = {"type": "enabled", "budget_tokens": tokens}
         else:
             self._extra["thinking"] = {"type": "adaptive"}
             own = self._params.pop("output_config", {})
             if not isinstance(own, Mapping):
                 raise InvalidRequest("output_config must be an object")
-            self._extra["output_config"] = {"effort": "low" if effort == "minimal" else effort, **own}
+            if effort == "minimal":
+                effort = "low"
+                self._note("reasoning_effort sent as low, the nearest that the model has")
+            self._extra["output_config"] = {"effort": effort, **own}
         self.fields["additionalModelResponseFieldPaths"] = ["/usage/output_tokens_details"]
 
     def _offer_tools(self, turns: Sequence[Block]) -> None:
@@ -233,6 +228,7 @@ class _Body:
         config = self.fields.get("toolConfig", {})
         one_at_a_time = self._extra.get("tool_choice")
         if {"any", "tool"} & {*config.get("toolChoice", {}), (one_at_a_time or {}).get("type")}:
+            self._note("JSON schema left out, because this turn must call a tool")
             return
         spec = {
             "name": JSON_ANSWER,

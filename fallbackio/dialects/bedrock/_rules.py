@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fallbackio.dialects import _claude
 from fallbackio.dialects.bedrock import _models as models
 from fallbackio.errors import InvalidRequest
 
 __all__ = [
-    "LEAST_BUDGET",
     "METADATA_TEXT",
     "NO_FIELD",
     "ONE_SAMPLER_FROM",
@@ -27,10 +27,6 @@ Params = Mapping[str, Any]
 
 METADATA_TEXT = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,-.]{0,256}")
 _MOST_METADATA = 16
-
-# The fewest tokens of thinking that a Claude takes.
-LEAST_BUDGET = 1024
-_EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
 
 _FIXED_SAMPLING_FROM = (4, 7)
 ONE_SAMPLER_FROM = (4, 1)
@@ -67,25 +63,29 @@ def refusal(lost: tuple[str, ...]) -> InvalidRequest:
 
 
 def _lost_temperature(value: Any, params: Params, model: str) -> bool:
-    return value != 1 and models.claude_since(model, _FIXED_SAMPLING_FROM)
+    if value == 1:
+        return False
+    return _claude_thinks(params, model) or _claude.since(model, _FIXED_SAMPLING_FROM)
 
 
 def _lost_top_p(value: Any, params: Params, model: str) -> bool:
     if value == 1:
         return False
+    if _claude_thinks(params, model) and isinstance(value, int | float) and value < _claude.LEAST_TOP_P:
+        return True
     beside = params.get("temperature") is not None
-    return models.claude_since(model, ONE_SAMPLER_FROM if beside else _FIXED_SAMPLING_FROM)
+    return _claude.since(model, ONE_SAMPLER_FROM if beside else _FIXED_SAMPLING_FROM)
 
 
 def _lost_effort(value: Any, params: Params, model: str) -> bool:
     if value == "none":
         return models.is_gpt(model)  # it always reasons
-    if value not in _EFFORTS:
+    if value not in _claude.EFFORTS:
         return True
-    if models.thinks_by_budget(model):
+    if _claude.thinks_by_budget(model):
         limit = params.get("max_completion_tokens") or params.get("max_tokens")
-        return isinstance(limit, int) and limit <= LEAST_BUDGET
-    return not (models.claude_since(model, (4, 6)) or models.is_nova_2(model) or models.is_gpt(model))
+        return isinstance(limit, int) and limit <= _claude.LEAST_BUDGET
+    return not (_claude.since(model, (4, 6)) or models.is_nova_2(model) or models.is_gpt(model))
 
 
 def _lost_shape(value: Any, params: Params, model: str) -> bool:
@@ -105,18 +105,27 @@ def _thinks(params: Params) -> bool:
     return params.get("reasoning_effort", "none") != "none" or "thinking" in params
 
 
+def _claude_thinks(params: Params, model: str) -> bool:
+    return models.is_claude(model) and _thinks(params)
+
+
+def _may_force(params: Params, model: str) -> bool:
+    """Whether it may be told that it must call a tool; not while it thinks within so many tokens."""
+    return models.forces_tools(model) and not (_claude.thinks_by_budget(model) and _thinks(params))
+
+
 def _lost_choice(value: Any, params: Params, model: str) -> bool:
     if isinstance(value, str):
-        known = value in ("none", "auto") or (value == "required" and models.forces_tools(model))
+        known = value in ("none", "auto") or (value == "required" and _may_force(params, model))
         return not known
     if not isinstance(value, Mapping):
         return True
     if isinstance(value.get("function"), Mapping):
-        return not models.forces_tools(model)
+        return not _may_force(params, model)
     own = [value[kind] for kind in ("auto", "any", "tool") if kind in value]  # in Converse's words
     if len(own) != 1 or len(value) != 1 or not isinstance(own[0], Mapping):
         return True
-    return "auto" not in value and not models.forces_tools(model)
+    return "auto" not in value and not _may_force(params, model)
 
 
 def _lost_parallel(value: Any, params: Params, model: str) -> bool:

@@ -41,6 +41,11 @@ TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Tokens for thinking by OpenAI's efforts; where there is none the model takes what it wants.
 BUDGETS: Mapping[str, int] = MappingProxyType({"minimal": 512, "low": 1024, "medium": 8192})
 
+_BEYOND_HIGH = ("xhigh", "max")
+
+# OpenAI's limit is 4.
+_MOST_STOPS = 5
+
 _CHOICES = MappingProxyType({"required": "REQUIRED", "none": "NONE"})
 
 # Words of JSON Schema that Cohere refuses.  Without them a schema allows more, never less.
@@ -78,7 +83,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> dict[str, Any]:
         _sample(params, body, note)
         _offer(params, body, note)
         _shape(params, body, note)
-        _think(params, body)
+        _think(params, body, note)
         params.pop("stream_options", None)  # usage always comes
     return {**params, **body}
 
@@ -195,7 +200,7 @@ def _narrowed(schema: Any, note: Note) -> Any:
     return said
 
 
-def _think(params: dict[str, Any], body: dict[str, Any]) -> None:
+def _think(params: dict[str, Any], body: dict[str, Any], note: Note) -> None:
     """Say the effort as a budget; a `thinking` of the user's own says it already."""
     effort = params.pop("reasoning_effort", None)
     if effort is None or "thinking" in params:
@@ -203,12 +208,18 @@ def _think(params: dict[str, Any], body: dict[str, Any]) -> None:
     if effort == "none":
         body["thinking"] = {"type": "disabled"}
         return
+    if effort in _BEYOND_HIGH:
+        note("reasoning_effort sent as high, the most there is")
     budget = BUDGETS.get(effort)
     body["thinking"] = {"type": "enabled"} | ({"token_budget": budget} if budget else {})
 
 
 def _lost_below_zero(value: Any, params: Params) -> bool:
     return isinstance(value, int | float) and value < 0
+
+
+def _lost_stops(value: Any, params: Params) -> bool:
+    return isinstance(value, list | tuple) and len(value) > _MOST_STOPS
 
 
 def _lost_choice(value: Any, params: Params) -> bool:
@@ -218,7 +229,7 @@ def _lost_choice(value: Any, params: Params) -> bool:
 
 
 def _lost_effort(value: Any, params: Params) -> bool:
-    return not isinstance(value, str)
+    return value not in (*BUDGETS, *_BEYOND_HIGH, "high", "none")
 
 
 _NO_FIELD = MappingProxyType({**NO_FIELD, "top_logprobs": (0,)})
@@ -231,6 +242,7 @@ _RULES = MappingProxyType(
         "reasoning_effort": _lost_effort,
         "response_format": lost_shape,
         "seed": _lost_below_zero,
+        "stop": _lost_stops,
         "tool_choice": _lost_choice,
     }
 )

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fallbackio.dialects._outgoing import lost_parallel
 from fallbackio.dialects.gemini._fields import GENERATION
 from fallbackio.dialects.gemini._messages import conversation
 from fallbackio.dialects.gemini._models import bare, is_pro, since_3, version
@@ -48,7 +49,9 @@ _BUDGETS: Mapping[str, int] = {
     "medium": 8192,
     "high": 24576,
     "xhigh": 24576,
+    "max": 24576,
 }
+_NO_BUDGET_OF_ITS_OWN: Mapping[str, str] = {"minimal": "low", "xhigh": "high", "max": "high"}
 _LEAST_PRO_BUDGET = 128  # it cannot be switched off there
 _THINKS_FROM = (2, 5)
 # … and for those that have levels.
@@ -59,6 +62,7 @@ _LEVELS: Mapping[str, str] = {
     "medium": "medium",
     "high": "high",
     "xhigh": "high",
+    "max": "high",
 }
 
 # A schema that says nothing: a declaration leaves it out.
@@ -160,6 +164,8 @@ def _thinking(effort: str, model: str, note: Note) -> Fields:
             note(f"reasoning_effort sent as {level}, the nearest that the model has")
         return {"thinkingConfig": {"thinkingLevel": level, "includeThoughts": effort != "none"}}
     budget = _BUDGETS[effort]
+    if effort in _NO_BUDGET_OF_ITS_OWN:
+        note(f"reasoning_effort sent as {_NO_BUDGET_OF_ITS_OWN[effort]}, the nearest that the model has")
     if not budget and is_pro(model):
         note("reasoning cannot be switched off here and was kept at its least")
         budget = _LEAST_PRO_BUDGET
@@ -294,7 +300,11 @@ _NO_FIELD: Mapping[str, tuple[object, ...]] = {
 
 
 def _lost_parallel(value: Any, params: Params, model: str) -> bool:
-    return value is not True
+    return lost_parallel(value, params)
+
+
+def _lost_seed(value: Any, params: Params, model: str) -> bool:
+    return isinstance(value, int) and not -(2**31) <= value < 2**31
 
 
 # Parameters that it has a field for, but not for every value or on every model.
@@ -303,6 +313,7 @@ _RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
     "parallel_tool_calls": _lost_parallel,
     "reasoning_effort": _lost_effort,
     "response_format": _lost_shape,
+    "seed": _lost_seed,
     "service_tier": _lost_tier,
     "stop": _lost_stop,
     "tool_choice": _lost_choice,

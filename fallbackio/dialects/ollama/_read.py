@@ -43,7 +43,7 @@ _OUTWARD: Mapping[str, str] = MappingProxyType(
     }
 )
 _EFFORTS: Mapping[object, str] = MappingProxyType(
-    {"low": "low", "medium": "medium", "high": "high", "max": "xhigh"}
+    {"low": "low", "medium": "medium", "high": "high", "max": "max"}
 )
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 

@@ -47,7 +47,15 @@ OPTIONS = frozenset(
 
 # How hard to think by OpenAI's efforts; models that only know on and off take any level for on.
 LEVELS: Mapping[str, bool | str] = MappingProxyType(
-    {"none": False, "minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "max"}
+    {
+        "none": False,
+        "minimal": "low",
+        "low": "low",
+        "medium": "medium",
+        "high": "high",
+        "xhigh": "max",
+        "max": "max",
+    }
 )
 
 
@@ -73,7 +81,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> dict[str, Any]:
     if params:
         _offer(params, body, note)
         _shape(params, body)
-        _think(params, body)
+        _think(params, body, note)
         _set_options(params, body)
         params.pop("stream_options", None)  # usage always comes
     return {**params, **body}
@@ -103,11 +111,13 @@ def _shape(params: dict[str, Any], body: dict[str, Any]) -> None:
         body["format"] = schema_of(shape) if shape["type"] == "json_schema" else "json"
 
 
-def _think(params: dict[str, Any], body: dict[str, Any]) -> None:
+def _think(params: dict[str, Any], body: dict[str, Any], note: Note) -> None:
     """Say the effort as a level; a `think` of the user's own says it already."""
     effort = params.pop("reasoning_effort", None)
     if effort is not None and "think" not in params:
-        body["think"] = LEVELS[effort]
+        level = body["think"] = LEVELS[effort]
+        if isinstance(level, str) and level != effort:
+            note(f"reasoning_effort sent as {level}, the nearest there is")
 
 
 def _set_options(params: dict[str, Any], body: dict[str, Any]) -> None:
