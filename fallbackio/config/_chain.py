@@ -261,7 +261,7 @@ class Chain(Coordinator):
             ...     print(finding.code, finding.what, finding.mend)
         """
         # Most programs are checked before they run, and need not load the rules.
-        from fallbackio.config.checks import check_setup
+        from fallbackio.config.checks._judging import check_setup
 
         return check_setup(self._setup, self._making.policy, ignore=ignore)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs.exceptions import FrozenInstanceError
 
-from fallbackio.breaker import BreakerPolicy, Rate
+from fallbackio.breaker import Breaker, BreakerPolicy, Rate
 from fallbackio.errors import ConfigError
 
 DURATIONS = ["window_s", "open_s", "max_open_s", "max_retry_after_s", "probe_timeout_s", "slow_after_s"]
@@ -106,3 +106,35 @@ def test_a_policy_is_frozen() -> None:
 def test_retry_after_is_capped_and_nonsense_is_nothing(retry_after_s: float | None, asked_s: float) -> None:
     """A provider can keep us away for `max_retry_after_s`, and only with a proper number."""
     assert asked_s == BreakerPolicy().asked_s(retry_after_s)
+
+
+def test_another_policy_is_followed_from_now_on() -> None:
+    """What the breaker knows is kept: the run of failures, and an open period to its end."""
+    time = 0.0
+    breaker = Breaker("a", BreakerPolicy(consecutive=5, jitter_ratio=0), clock=lambda: time)
+    for _ in range(2):
+        breaker.force().failed()
+
+    breaker.follow(BreakerPolicy(consecutive=3, open_s=7, jitter_ratio=0))
+    breaker.force().failed()
+    assert breaker.phase == "open"
+    opened_s = breaker.retry_in_s
+
+    breaker.follow(BreakerPolicy(open_s=50))
+    assert breaker.retry_in_s == opened_s
+
+
+def test_a_window_of_another_length_begins_empty() -> None:
+    """Results of one length of time say nothing of another; the same length keeps them."""
+    policy = BreakerPolicy(consecutive=100, rates=[(0.5, 4)])
+    kept, emptied = (Breaker(name, policy, clock=lambda: 0.0) for name in "ab")
+    for breaker in (kept, emptied):
+        for _ in range(3):
+            breaker.force().failed()
+
+    kept.follow(BreakerPolicy(consecutive=99, rates=[(0.5, 4)]))
+    emptied.follow(BreakerPolicy(consecutive=99, rates=[(0.5, 4)], window_s=60))
+    kept.force().failed()
+    emptied.force().failed()
+
+    assert (kept.phase, emptied.phase) == ("open", "closed")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_kit import invoke
 
-from fallbackio.config.files import STARTERS
+from fallbackio.config.files._starting import STARTERS
 from fallbackio.dialects import VENDORS
 
 # As if no vendor's key were set.

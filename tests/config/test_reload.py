@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -35,7 +36,7 @@ def file_of(folder: Path, steps: Iterable[str], settings: str = "", sections: st
 def playing(*scripted: ScriptedEndpoint) -> Callable[[Endpoint], Endpoint]:
     """Puts a scripted endpoint in the place of the one of its name."""
     by_name = {one.endpoint.name: one.endpoint for one in scripted}
-    return lambda one: by_name[one.name]
+    return lambda one: attrs.evolve(by_name[one.name], max_in_flight=one.max_in_flight)
 
 
 @virtual_time
@@ -298,6 +299,48 @@ async def test_what_was_given_in_code_stays(tmp_path: Path) -> None:
     assert chain._setup.limits.timeout == 3
     assert len(sink.of(fallbackio.events.CallEnded)) == 1
     await chain.aclose()
+
+
+@virtual_time
+async def test_nothing_is_lost_in_reloads_under_load(tmp_path: Path) -> None:
+    """While endpoints fail, calls are cancelled and wait for room, every permit and place comes back."""
+    lots = random.Random(5)
+    sick = ScriptedEndpoint(*[fails(DOWN, after_s=0.2), answers("a", after_s=0.3)] * 500, name="a")
+    well = ScriptedEndpoint(answers("b", after_s=0.4), name="b")
+    spare = ScriptedEndpoint(answers("c", after_s=0.2), name="c")
+    settings = "breaker = { consecutive = 3, open_s = 0.5 }\nretry = { base_s = 0.05 }"
+    chain = Chain.from_toml(file_of(tmp_path, "ab", settings), adjust=playing(sick, well, spare), seed=1)
+    setups = [chain._setup]
+    answered = 0
+
+    async def call(patience: float) -> None:
+        nonlocal answered
+        with anyio.move_on_after(patience):
+            try:
+                await chain.complete("hi")
+                answered += 1
+            except ChainExhausted:
+                pass  # the steps at that moment were all sick
+
+    async with anyio.create_task_group() as group:
+        for number in range(400):
+            group.start_soon(call, lots.choice([0.1, 0.35, 9.0]))
+            await anyio.sleep(lots.choice([0.0, 0.01, 0.05]))
+            if number % 10 == 9:
+                steps = lots.sample("abc", lots.randint(1, 3))
+                limit = lots.choice(["", "\nmax_in_flight = 2"])
+                path = file_of(tmp_path, steps, settings + f"\nmax_retries = {lots.randint(0, 2)}")
+                path.write_text(path.read_text().replace('model = "m"', 'model = "m"' + limit))
+                chain.reload()
+                setups.append(chain._setup)
+
+    routes = [route for setup in setups for route in setup.routes]
+    assert len(setups) == 41
+    assert answered > 100
+    assert {route.breaker.in_flight for route in routes} == {0}
+    assert {route.room.in_flight for route in routes} == {0}
+    assert {setup.budget.under_way for setup in setups} == {0}
+    assert len(chain._line) == 0
 
 
 def test_every_part_of_a_route_is_learnt_or_given() -> None:

@@ -16,7 +16,8 @@ import attrs
 
 from fallbackio import BreakerPolicy, Chain, Endpoint, Hedge, Pool, Race, RetryPolicy
 from fallbackio.config.checks import RULES
-from fallbackio.config.files import CHAIN_SETTINGS, REMOVED, Setting, settings_of
+from fallbackio.config.files._sections import CHAIN_SETTINGS, REMOVED
+from fallbackio.config.files._shape import Setting, settings_of
 from fallbackio.observe import EarlyWarning
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from generated import ROOT, pages
 from pages_kit import rows, section
 
 from fallbackio.config.checks import RULES
-from fallbackio.config.files import CHAIN_SETTINGS
+from fallbackio.config.files._sections import CHAIN_SETTINGS
 
 
 @pytest.mark.parametrize("path", sorted(pages()))

@@ -7,11 +7,15 @@ type away that a user may rely on, fails here.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any, assert_type
 
 import fallbackio
 from fallbackio import Chain, Endpoint, errors, events
 from fallbackio.breaker import Breaker, BreakerPhase, CircuitOpen, Permit, Rate, Severity
+from fallbackio.config import Reloaded
+from fallbackio.config.checks import Finding, check_file
+from fallbackio.config.files import ChainFile, read_toml
 from fallbackio.simulator import (
     Behaviour,
     Capacity,
@@ -257,6 +261,33 @@ async def race() -> None:
         [fetch_near, fetch_far], strategy=fallbackio.Hedge(delay=0.3), timeout=5
     )
     assert_type(page, bytes)
+
+
+# Files of chains.
+
+
+class OurChain(Chain):
+    """A subclass keeps its type."""
+
+
+def adjusted(endpoint: Endpoint) -> Endpoint:
+    return endpoint
+
+
+async def files_of_chains() -> None:
+    loaded = OurChain.from_toml("chain.toml", name="chat", adjust=adjusted, sinks=[print])
+    assert_type(loaded, OurChain)
+    changed = loaded.reload()
+    assert_type(changed, Reloaded)
+    assert_type(changed.added, tuple[str, ...])
+    loaded.reload(Path("other.toml"))
+    findings = loaded.check(ignore=["FB102"])
+    assert_type(findings, list[Finding])
+    assert_type(findings[0].mend, str)
+    given = read_toml("chain.toml")
+    assert_type(given, ChainFile)
+    assert_type(given.mapped(adjusted).build(timeout=3), Chain)
+    assert_type(check_file("chain.toml").clean, bool)
 
 
 # Errors.

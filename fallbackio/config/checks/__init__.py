@@ -5,8 +5,8 @@ To add a family: a file, and its line in `_registry`.
 """
 
 from fallbackio.config.checks._finding import Finding, Rule, Severity
-from fallbackio.config.checks._judging import Report, check_file, check_setup
+from fallbackio.config.checks._judging import Report, check_file
 from fallbackio.config.checks._live import Tried, try_file
 from fallbackio.config.checks._registry import RULES
 
-__all__ = ["RULES", "Finding", "Report", "Rule", "Severity", "Tried", "check_file", "check_setup", "try_file"]
+__all__ = ["RULES", "Finding", "Report", "Rule", "Severity", "Tried", "check_file", "try_file"]

@@ -20,7 +20,8 @@ from fallbackio.config.checks._lacks import described
 from fallbackio.config.checks._reading import UNUSED
 from fallbackio.config.checks._registry import RULES
 from fallbackio.config.checks._subject import Lack, Subject
-from fallbackio.config.files import Given, members_of, sections_of, standing_in
+from fallbackio.config.files._file import members_of, sections_of
+from fallbackio.config.files._sections import Given, standing_in
 from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ConfigError
 

@@ -13,7 +13,7 @@ from fallbackio import errors
 from fallbackio.config._chain import Chain
 from fallbackio.config._steps import complete
 from fallbackio.config.checks._abilities import is_embedding
-from fallbackio.config.files import members_of, sections_of
+from fallbackio.config.files._file import members_of, sections_of
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import ConfigError, FallbackError
 from fallbackio.model import Report as CallReport

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fallbackio.config.checks._finding import Rule
-from fallbackio.config.files import BAD_VALUE, NOT_DEFINED, SECRET, UNKNOWN
+from fallbackio.config.files._problems import BAD_VALUE, NOT_DEFINED, SECRET, UNKNOWN
 
 __all__ = ["RULES", "UNUSED"]
 

@@ -13,7 +13,7 @@ from fallbackio import Chain, ConfigError, Endpoint, Pool
 from fallbackio.config import _extras
 from fallbackio.config.checks import RULES, Finding, Report, check_file
 from fallbackio.config.checks._retired import RETIRED
-from fallbackio.config.files import STARTERS
+from fallbackio.config.files._starting import STARTERS
 from fallbackio.dialects import VENDORS
 
 # When the tables of models were read; what a check finds must not depend on when the tests run.
