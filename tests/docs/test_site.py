@@ -55,13 +55,19 @@ def test_no_other_host_is_asked(site: Path) -> None:
     assert re.findall(r"url\(\"?https?:[^)]*|@import[^;]*https?:[^;]*", styles) == []
 
 
-@pytest.mark.parametrize("module", ["", ".errors", ".events", ".web", ".testing", ".simulator"])
+@pytest.mark.parametrize(
+    "module", ["", ".breaker", ".errors", ".events", ".observe", ".simulator", ".testing", ".web"]
+)
 def test_every_public_name_is_explained(site: Path, module: str) -> None:
     """The page of names has all of them, with their docstrings."""
     html = (site / "api" / "index.html").read_text(encoding="utf-8")
     shown = set(re.findall(r'id="([\w.]+)"', html))
     public = importlib.import_module(f"fallbackio{module}")
-    ours = {name for name in public.__all__ if isinstance(getattr(public, name), type | FunctionType)}
+    ours = {
+        name
+        for name, thing in ((name, getattr(public, name)) for name in public.__all__)
+        if isinstance(thing, type | FunctionType) and thing.__module__.startswith("fallbackio")
+    }
 
     if module:
         missing = {name for name in ours if f"fallbackio{module}.{name}" not in shown}
