@@ -78,7 +78,7 @@ class Making:
 
 
 # What a route knows of its endpoint by experience.
-LEARNT = ("breaker", "load", "latencies", "durations")
+LEARNT = ("breaker", "load", "latencies", "durations", "last_failure")
 
 
 def _place(spec: Endpoint) -> tuple[object, ...]:
