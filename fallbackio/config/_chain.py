@@ -221,7 +221,7 @@ class Chain(Coordinator):
         return chain
 
     def reload(self, path: str | os.PathLike[str] | None = None) -> Reloaded:
-        """Read the file again, or another in its place, and go on by it; what changed.
+        """Read the file again, or another with a chain of the same name, and go on by it; what changed.
 
         Calls under way go on as they began; the next ones go by the new settings.  Endpoints that are
         asked the same, at the same place and with the same key, keep their breakers and what was learnt

@@ -8,6 +8,8 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fallbackio
 from fallbackio import (
@@ -22,7 +24,8 @@ from fallbackio import (
     errors,
 )
 from fallbackio.config.files import read_toml
-from fallbackio.config.files._sections import CHAIN_SETTINGS
+from fallbackio.config.files._problems import Problems
+from fallbackio.config.files._sections import CHAIN_SETTINGS, read_sections, standing_in
 from fallbackio.observe import EarlyWarning
 from fallbackio.simulator import Behaviour, Simulator, Status
 from fallbackio.testing import ScriptedEndpoint, answers, virtual_time
@@ -353,6 +356,7 @@ def test_all_slips_are_told_at_once(tmp_path: Path) -> None:
         ('api_key = "sk-very-secret"', "endpoint.a.api_key"),
         ('headers = { Authorization = "Bearer sk-very-secret" }', "endpoint.a.headers.Authorization"),
         ('headers = { X-Api-Key = "sk-very-secret" }', "endpoint.a.headers.X-Api-Key"),
+        ('headers = { x-ours = "Bearer sk-very-secret" }', "endpoint.a.headers.x-ours"),
         ('api_key_env = "sk-very-secret"', "endpoint.a.api_key_env"),
         ('headers_env = { x-key = "sk-very-secret" }', "endpoint.a.headers_env"),
         ("api_key = sk-very-secret", "this is not TOML"),
@@ -364,6 +368,67 @@ def test_no_key_stands_in_a_file(tmp_path: Path, text: str, place: str) -> None:
 
     assert line.startswith(place)
     assert "very-secret" not in line
+
+
+def test_no_key_stands_in_an_address(tmp_path: Path) -> None:
+    """Where a query carries it; a version in a query is none."""
+    text = '[chain.c]\nsteps = ["a"]\n[endpoint.a]\nmodel = "m"\ndialect = "gemini"\nbase_url = "https://h/v1?{}"'
+
+    (line,) = told(written(tmp_path, text.format("key=very-secret")))
+    assert line.startswith("endpoint.a.base_url: keep keys out of the file")
+    assert "very-secret" not in line
+
+    read_toml(written(tmp_path, text.format("api-version=1")))
+
+
+# What TOML can hold, and names that mean something somewhere in a file.
+_NAMES = [
+    "a",
+    "openai/gpt-4o",
+    "chain",
+    "endpoint",
+    "pool",
+    "check",
+    "steps",
+    "kind",
+    "model",
+    "ignore",
+    "headers",
+]
+_NAMES += ["endpoints", *CHAIN_SETTINGS, *[one.name for one in attrs.fields(Endpoint)], "without_params"]
+_SCALARS = (
+    st.sampled_from(["off", "hedge", "race", "a", "openai/gpt-4o", "", "\x1b", "ContentFiltered", "adaptive"])
+    | st.integers(-2, 500)
+    | st.floats()
+    | st.booleans()
+    | st.dates()
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=4),
+    max_leaves=12,
+)
+_SECTION = st.dictionaries(st.sampled_from(_NAMES), _VALUES, max_size=6)
+_DOCUMENTS = st.dictionaries(
+    st.sampled_from(["chain", "endpoint", "pool", "check", "a"]),
+    st.dictionaries(st.sampled_from(["a", "b", "openai/gpt-4o", "", "x\ny"]), _SECTION | _VALUES, max_size=3)
+    | _VALUES,
+    max_size=4,
+)
+
+
+@given(document=_DOCUMENTS)
+@settings(max_examples=300)
+def test_whatever_a_file_holds_is_read_or_told(document: dict[str, Any]) -> None:
+    """No slip, however wild, ends in anything but a place and a sentence; what is sound builds."""
+    problems = Problems()
+
+    sections = read_sections(document, problems)
+
+    assert all(one.text and "\n" not in one.text for one in problems.found)
+    for name, chain in sections.chains.items():
+        if chain.sound:
+            standing_in(chain.settings, name)
 
 
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def _judged(name: str, given: Given, today: date) -> list[Finding]:
     endpoints: dict[str, tuple[Endpoint, tuple[Lack, ...]]] = {
         spec.name: described(spec) for step in given.steps for spec in members_of(step)
     }
-    stand_in = standing_in(name, given.settings if given.sound else {})
+    stand_in = standing_in(given.settings if given.sound else {})
     subject = Subject(
         setup=stand_in._setup,
         breaker=stand_in._making.policy,

@@ -7,6 +7,7 @@ so a file can be checked where its keys are not.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -27,10 +28,19 @@ __all__ = ["CHAIN_SETTINGS", "REMOVED", "Given", "Sections", "read_sections", "s
 # are `None` in code.
 REMOVED = "without_params"
 
-# Headers that carry a key, whoever's format it is.
+# Headers that carry a key, whoever's format it is, and addresses that do.
 _SECRET_HEADERS = frozenset(
-    {"api-key", "authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key"}
+    {
+        "api-key",
+        "authorization",
+        "cookie",
+        "ocp-apim-subscription-key",
+        "proxy-authorization",
+        "x-api-key",
+        "x-goog-api-key",
+    }
 )
+_SECRET_QUERY = re.compile(r"[?&](?:\w+[-_])?(?:key|token|secret)=", re.IGNORECASE)
 
 
 @frozen
@@ -126,15 +136,17 @@ class _Reader:
         """One endpoint, called as its section is."""
         where = f"endpoint.{name}"
         given = dict(section)
-        sound = self._no_secrets(given, where) and self._no_name(given, where)
+        before = len(self.problems.found)
+        self._no_secrets(given, where)
+        self._no_name(given, where)
         removed = given.pop(REMOVED, [])
         if "model" not in given and "/" in name:
             given["model"] = name
         if not isinstance(removed, list) or not all(isinstance(one, str) for one in removed):
             self.problems.add(f"{where}.{REMOVED}", "write an array of parameters' names")
-            sound = False
+            removed = []
         made = table(Endpoint, given, where, self.problems, name=name, **_removing(given, removed))
-        if made is BAD or not sound:
+        if made is BAD or len(self.problems.found) > before:
             return None
         try:
             return placed(made)
@@ -142,29 +154,28 @@ class _Reader:
             self.problems.add(f"{where}.{_at_fault(made)}", error)
             return None
 
-    def _no_secrets(self, given: dict[str, Any], where: str) -> bool:
+    def _no_secrets(self, given: dict[str, Any], where: str) -> None:
         """Take out what must not stand in a file; its value is not shown."""
-        sound = True
-        if "api_key" in given:
-            del given["api_key"]
+        if given.pop("api_key", None) is not None:
             text = 'keep keys out of the file: api_key_env = "THE_VARIABLE" names the variable that holds it'
             self.problems.add(f"{where}.api_key", text, SECRET)
-            sound = False
+        if _SECRET_QUERY.search(str(given.get("base_url", ""))):
+            del given["base_url"]
+            text = 'keep keys out of the file: base_url_env = "THE_VARIABLE" in place of it, or headers_env'
+            self.problems.add(f"{where}.base_url", text, SECRET)
         headers = given.get("headers")
         if not isinstance(headers, dict):
-            return sound
-        secret = [name for name in headers if name.lower() in _SECRET_HEADERS]
+            return
+        secret = [name for name, value in headers.items() if _is_secret(name, value)]
         given["headers"] = {name: value for name, value in headers.items() if name not in secret}
         for header in secret:
             text = f'keep keys out of the file: headers_env = {{ {header} = "THE_VARIABLE" }} in place of it'
             self.problems.add(f"{where}.headers.{header}", text, SECRET)
-        return sound and not secret
 
-    def _no_name(self, given: dict[str, Any], where: str) -> bool:
-        if given.pop("name", None) is None:
-            return True
-        self.problems.add(f"{where}.name", "leave it out: what stands in the section's heading is the name")
-        return False
+    def _no_name(self, given: dict[str, Any], where: str) -> None:
+        if given.pop("name", None) is not None:
+            text = "leave it out: what stands in the section's heading is the name"
+            self.problems.add(f"{where}.name", text)
 
     def pool(self, name: str, section: Mapping[str, Any]) -> Pool | None:
         """One pool; its members are endpoints."""
@@ -186,7 +197,7 @@ class _Reader:
         read = {one: self._setting(one, value, where) for one, value in given.items()}
         settings = {one: value for one, value in read.items() if value is not BAD}
         if len(self.problems.found) == before:
-            self._are_taken(settings, where)  # each is; now together
+            self._are_taken(settings, where, name)  # each is; now together, and under this name
         sound = sound and len(self.problems.found) == before
         return Given(tuple(steps), settings, places, sound) if steps else None
 
@@ -202,10 +213,10 @@ class _Reader:
         read = convert(setting, value, place, self.problems)
         return read if read is not BAD and self._are_taken({name: read}, place) else BAD
 
-    def _are_taken(self, settings: Mapping[str, Any], where: str) -> bool:
+    def _are_taken(self, settings: Mapping[str, Any], where: str, name: str = "chain") -> bool:
         """Whether a chain takes these."""
         try:
-            standing_in("chain", settings)
+            standing_in(settings, name)
         except ConfigError as error:
             self.problems.add(where, error)
             return False
@@ -290,7 +301,7 @@ class _Reader:
         return tuple([place for place, name in places.items() if name not in self._used])
 
 
-def standing_in(name: str, settings: Mapping[str, Any]) -> Chain:
+def standing_in(settings: Mapping[str, Any], name: str = "chain") -> Chain:
     """A chain of these settings whose endpoint is not one of the file's: to see whether they are taken.
 
     Raises:
@@ -318,3 +329,7 @@ def _at_fault(endpoint: Endpoint) -> str:
 
 def _is_table(value: object) -> bool:
     return isinstance(value, dict)
+
+
+def _is_secret(header: str, value: object) -> bool:
+    return header.lower() in _SECRET_HEADERS or str(value).lower().startswith(("bearer ", "basic "))

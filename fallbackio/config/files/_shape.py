@@ -167,10 +167,11 @@ def _object(setting: Setting, value: Mapping[str, Any], where: str, problems: Pr
         (only,) = classes.values()
         return table(only, value, where, problems)
     kind = value.get("kind")
-    if kind not in classes:
-        known = ", ".join([f'"{name}"' for name in classes])
-        text = f"say which: kind = {known}" if kind is None else str(nearest("kind", kind, classes))
-        problems.add(where if kind is None else f"{where}.kind", text)
+    if kind is None:
+        problems.add(where, "say which: kind = " + ", ".join([f'"{name}"' for name in classes]))
+        return BAD
+    if not isinstance(kind, str) or kind not in classes:
+        problems.add(f"{where}.kind", nearest("kind", kind, classes), UNKNOWN)
         return BAD
     rest = {name: item for name, item in value.items() if name != "kind"}
     return table(classes[kind], rest, where, problems)
