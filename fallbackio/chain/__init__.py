@@ -4,7 +4,7 @@ from fallbackio.chain._accept import Accept
 from fallbackio.chain._coordinator import UNSET, Coordinator, Messages, Unset
 from fallbackio.chain._cost import Listing
 from fallbackio.chain._first_good import first_good
-from fallbackio.chain._needs import Needs, needs_of
+from fallbackio.chain._needs import NOTHING, Needs, needs_of
 from fallbackio.chain._order import Step
 from fallbackio.chain._plan import Route
 from fallbackio.chain._rehearsal import Rehearsed
@@ -17,6 +17,7 @@ from fallbackio.chain._table import FallbackRule, parse_rules
 
 __all__ = [
     "Accept",
+    "NOTHING",
     "UNSET",
     "Coordinator",
     "Delivery",

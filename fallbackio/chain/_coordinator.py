@@ -7,6 +7,7 @@ other, so when a call ends or is cancelled nothing is left to stop.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import random
@@ -102,11 +103,16 @@ class Coordinator:
         self._numbers = itertools.count(1)
         self._gate = Gate()
         self._publishers: list[Publisher] = []
-        self._closed = False  # also for the calls under way
 
     @property
     def _routes(self) -> Sequenced[Route]:
         return self._setup.routes
+
+    def over(self, setup: Setup) -> Coordinator:
+        """The same chain with another setup: one line of waiting calls, one gate, one log."""
+        twin = copy.copy(self)
+        twin._setup = setup
+        return twin
 
     async def complete(
         self,
@@ -328,8 +334,7 @@ class Coordinator:
             >>> ...
             >>> await chain.aclose()
         """
-        self._closed = True
-        self._gate.shut("is closed")
+        self._gate.close()
         # We may be leaving the chain because we are cancelled, and a plain await would raise before the
         # sockets are closed; both take a moment at most.
         with anyio.CancelScope(shield=True, deadline=clock.now() + CLOSE_S):
@@ -454,7 +459,7 @@ class Coordinator:
                     with call.plan.budget.held():
                         await self._wait(call, step)
                     continue
-                if self._closed:
+                if self._gate.closed:
                     step.give_back(now)
                     raise call.closed(ChainClosed(f"{call.chain} was closed while it was asked"))
                 answer = await get(call.start(step, now))

@@ -20,10 +20,12 @@ class Gate:
 
     Attributes:
         under_way: Calls that have begun and are not over.
+        closed: Whether those are to end as well.
     """
 
     def __init__(self) -> None:
         self.under_way = 0
+        self.closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._why = ""  # it is shut; empty while it is open
         self._empty: anyio.Event | None = None  # whom `emptied` waits with
@@ -55,6 +57,11 @@ class Gate:
     def shut(self, why: str) -> None:
         """Let nobody in any more; `why` goes on from the chain's name."""
         self._why = why
+
+    def close(self) -> None:
+        """Let nobody in any more, and have those inside make no other attempt."""
+        self.closed = True
+        self.shut("is closed")
 
     async def emptied(self) -> None:
         """Wait until no call is under way."""

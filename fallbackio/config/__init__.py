@@ -2,7 +2,9 @@
 
 from fallbackio.config._address import Standing, standing_of
 from fallbackio.config._chain import Chain
+from fallbackio.config._environ import first_set
 from fallbackio.config._extras import is_installed
+from fallbackio.config._fleet import Fleet
 from fallbackio.config._reload import Reloaded
 
-__all__ = ["Chain", "Reloaded", "Standing", "is_installed", "standing_of"]
+__all__ = ["Chain", "Fleet", "Reloaded", "Standing", "first_set", "is_installed", "standing_of"]

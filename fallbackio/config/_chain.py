@@ -234,7 +234,7 @@ class Chain(Coordinator):
         Example:
             >>> loop.add_signal_handler(signal.SIGHUP, chain.reload)
         """
-        if self._closed:
+        if self._gate.closed:
             raise ChainClosed(f"{self._setup.name} is closed")
         if self._source is None:
             raise ConfigError("a chain is reloaded from its file, and this one has none: use Chain.from_toml")
