@@ -16,7 +16,16 @@ MODULES: list[ModuleType] = [
     fallbackio,
     *(
         importlib.import_module(f"fallbackio.{name}")
-        for name in ["errors", "events", "breaker", "observe", "simulator", "testing", "web"]
+        for name in [
+            "compat.litellm",
+            "errors",
+            "events",
+            "breaker",
+            "observe",
+            "simulator",
+            "testing",
+            "web",
+        ]
     ),
 ]
 
