@@ -32,9 +32,11 @@ from attrs import frozen
 import fallbackio
 from fallbackio import BreakerPolicy, Endpoint, Pool, clock
 from fallbackio.chain._budget import Budget
+from fallbackio.chain._demand import Demand
 from fallbackio.chain._order import ordered
 from fallbackio.chain._plan import Plan, Send
 from fallbackio.errors import RateLimited
+from fallbackio.model import Request
 from fallbackio.simulator import Behaviour, Lognormal, RateLimit, Silence, SimulatedEndpoint, Simulator
 from fallbackio.testing import run
 
@@ -225,7 +227,9 @@ async def choosing(members: int, rounds: int) -> Iterator[tuple[str, float]]:
         for _ in range(rounds):
             began = time.perf_counter_ns()
             turns = ordered(chain._setup.steps, 1.0, lots)
-            plan = Plan(turns, members, retry=chain._setup.retry, max_retries=2, chance=lots, budget=budget)
+            demand = Demand(Request.of("hi", {}), chain._line)
+            retry = chain._setup.retry
+            plan = Plan(turns, members, retry=retry, max_retries=2, chance=lots, budget=budget, demand=demand)
             step = plan.next(1.0, 1e9)
             times.append((time.perf_counter_ns() - began) / 1000)
             assert isinstance(step, Send)

@@ -21,6 +21,8 @@ __all__ = [
     "CAPABILITIES",
     "Answerer",
     "Endpoint",
+    "Heard",
+    "Limited",
     "Note",
     "Pool",
     "Price",
@@ -28,6 +30,7 @@ __all__ = [
     "TokenSource",
     "Upstream",
     "server_of",
+    "unheard",
     "unnoted",
 ]
 
@@ -43,6 +46,39 @@ Answerer = Callable[[Request], Awaitable[Reply | Message | str] | AsyncIterator[
 
 def unnoted(text: str) -> None:
     """A `Note` for whoever does not want to know."""
+
+
+class Limited(Protocol):
+    """What a provider said of one of its limits."""
+
+    @property
+    def limit(self) -> float | None:
+        """What the limit is, if it was said."""
+        ...
+
+    @property
+    def remaining(self) -> float:
+        """What is left of it."""
+        ...
+
+    @property
+    def reset_s(self) -> float | None:
+        """Seconds until it is whole again, if that was said."""
+        ...
+
+    @property
+    def at_once(self) -> bool:
+        """Whether nothing comes back before all of it does."""
+        ...
+
+
+# Is told when the provider has taken the request in, and what it then says of its limits on requests
+# and on tokens.
+Heard = Callable[["Limited | None", "Limited | None"], None]
+
+
+def unheard(requests: Limited | None, tokens: Limited | None) -> None:
+    """A `Heard` for whoever does not want to know."""
 
 
 class Upstream(Protocol):
@@ -82,8 +118,8 @@ class Provider(Protocol):
     """What the coordinator asks of an endpoint.
 
     All raise `AttemptError`s only.  `note` is told what the request was changed in for this
-    endpoint.  A cancelled `complete` or `stream` has ended its request by the time the cancellation
-    leaves it.
+    endpoint, `heard` when the first of the answer has come.  A cancelled `complete` or `stream` has
+    ended its request by the time the cancellation leaves it.
     """
 
     @property
@@ -99,15 +135,15 @@ class Provider(Protocol):
         """The request that makes the model go on after `partial`, or `None` if it knows no prefill."""
         ...
 
-    async def complete(self, request: Request, note: Note = unnoted) -> Reply:
+    async def complete(self, request: Request, note: Note = unnoted, heard: Heard = unheard) -> Reply:
         """Ask for a plain answer."""
         ...
 
-    async def stream(self, request: Request, note: Note = unnoted) -> Upstream:
+    async def stream(self, request: Request, note: Note = unnoted, heard: Heard = unheard) -> Upstream:
         """Ask for a streamed answer; returns when the provider has accepted the request."""
         ...
 
-    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+    async def embed(self, request: EmbeddingRequest, heard: Heard = unheard) -> Embeddings:
         """Ask for embeddings."""
         ...
 

@@ -43,7 +43,7 @@ class Answering:
         provider, request = attempt.leg.route.provider, attempt.call.request
 
         async def asking() -> Reply:
-            reply = await provider.complete(request, attempt.note)
+            reply = await provider.complete(request, attempt.note, attempt.heard)
             check_choices(len(reply.choices), attempt.choices)
             return reply
 
@@ -57,7 +57,7 @@ class Answering:
 
     async def vectors(self, request: EmbeddingRequest, attempt: Try) -> Embeddings | None:
         async def asking() -> Embeddings:
-            embeddings = await attempt.leg.route.provider.embed(request)
+            embeddings = await attempt.leg.route.provider.embed(request, attempt.heard)
             asked = attempt.leg.route.spec.effective("dimensions", request.params)
             size = check_vectors(embeddings, len(request.inputs), asked or self._dimensions)
             if asked is None:

@@ -79,7 +79,7 @@ async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> 
     try:
         # Cancelled by the attempt's own timer, by the caller's scopes, or by an attempt that won.
         with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S) as scope:
-            upstream = await attempt.call.ask(attempt.leg.route.provider, attempt.note)
+            upstream = await attempt.call.ask(attempt.leg.route.provider, attempt.note, attempt.heard)
             attempt.alive = True
             upstream.on_end(attempt.arrived)
             if alive is not None:

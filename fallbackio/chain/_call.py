@@ -14,7 +14,7 @@ from fallbackio.chain._resume import open_continued
 from fallbackio.chain._settings import OnBreak
 from fallbackio.chain._telling import Outcome, attempt_ended, attempt_started, call_ended
 from fallbackio.chain._try import Try
-from fallbackio.endpoint import Note, Provider, Upstream
+from fallbackio.endpoint import Heard, Note, Provider, Upstream
 from fallbackio.errors import (
     AttemptError,
     ChainExhausted,
@@ -181,11 +181,11 @@ class Call:
         # A millionth of slack: the share is a quotient, and rounding is no reason to be lenient.
         return limit_s >= min(configured, default=0.0) * (1 - 1e-6)
 
-    async def ask(self, provider: Provider, note: Note) -> Upstream:
+    async def ask(self, provider: Provider, note: Note, heard: Heard) -> Upstream:
         """A streamed answer to the request, or to what is left of it."""
         if self.continuing:
-            return await open_continued(provider, self.request, self.continuing, note)
-        return await provider.stream(self.request, note)
+            return await open_continued(provider, self.request, self.continuing, note, heard)
+        return await provider.stream(self.request, note, heard)
 
     def broke(self, attempt: Try, error: AttemptError, left_s: float) -> bool:
         """Its answer broke after a part was delivered; false if nothing else may be tried.

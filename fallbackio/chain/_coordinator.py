@@ -335,6 +335,7 @@ class Coordinator:
             >>> await chain.aclose()
         """
         self._gate.close()
+        self._line.dismiss()
         # We may be leaving the chain because we are cancelled, and a plain await would raise before the
         # sockets are closed; both take a moment at most.
         with anyio.CancelScope(shield=True, deadline=clock.now() + CLOSE_S):
@@ -455,13 +456,13 @@ class Coordinator:
                         # that is his to hear, and not an error of ours.
                         await anyio.sleep(TICK_S)
                     raise call.given_up(now)
-                if isinstance(step, Wait):
-                    with call.plan.budget.held():
-                        await self._wait(call, step)
-                    continue
                 if self._gate.closed:
-                    step.give_back(now)
+                    if not isinstance(step, Wait):
+                        step.give_back(now)
                     raise call.closed(ChainClosed(f"{call.chain} was closed while it was asked"))
+                if isinstance(step, Wait):
+                    await self._wait(call, step)
+                    continue
                 answer = await get(call.start(step, now))
                 if answer is not None:
                     return answer
@@ -472,10 +473,11 @@ class Coordinator:
             raise
 
     async def _wait(self, call: Call, step: Wait) -> None:
-        if not step.for_room:
-            await anyio.sleep_until(step.until)
+        if step.rooms:
+            await call.demand.wait(step.rooms, step.until, call.setup.max_queue)
             return
-        await call.demand.wait(min(step.until, call.deadline), call.setup.max_queue)
+        with call.plan.budget.held():
+            await anyio.sleep_until(step.until)
 
 
 def _needed(setup: Setup, require: Iterable[str]) -> Needs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fallbackio.chain._line import Line, Place
 from fallbackio.errors import ChainExhausted
 from fallbackio.model import Request
-from fallbackio.selection import estimated_tokens
+from fallbackio.selection import Room, estimated_tokens
 
 __all__ = ["Demand"]
 
@@ -31,25 +31,26 @@ class Demand:
         """What its prompt is counted as, about."""
         return estimated_tokens(self._request.messages, {})
 
-    @property
-    def may_enter(self) -> bool:
-        """Nobody overtakes who waits for room."""
-        return not len(self._line) or (self._place is not None and self._place.is_first)
+    def may_enter(self, room: Room) -> bool:
+        """Whether nobody who came before waits for this room."""
+        return self._line.is_free(room, self._place)
 
-    async def wait(self, until: float, max_queue: int) -> None:
-        """Wait in the line until there may be room, or this instant; raises `ChainExhausted` if full."""
-        if self._place is None:
-            if len(self._line) >= max_queue:
-                raise ChainExhausted(f"no endpoint has room, and {len(self._line)} calls wait (max_queue)")
-            self._place = self._line.join()
+    async def wait(self, rooms: frozenset[Room], until: float, max_queue: int) -> None:
+        """Wait until there may be room, or this instant; raises `ChainExhausted` if too many do."""
+        if self._place is not None:
+            self._line.move(self._place, rooms)
+        elif len(self._line) < max_queue:
+            self._place = self._line.join(rooms)
+        else:
+            raise ChainExhausted(f"no endpoint has room, and {len(self._line)} calls wait (max_queue)")
         await self._place.turn(until)
 
     def leave_line(self) -> None:
         """It has what it wanted, or does not want it any more."""
         if self._place is not None:
-            self._place.leave()
+            self._line.leave(self._place)
             self._place = None
 
     def something_ended(self) -> None:
         """A request of the call's is over, so whoever waits for room looks again."""
-        self._line.something_ended()
+        self._line.call()

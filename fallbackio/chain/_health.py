@@ -7,7 +7,7 @@ import math
 from fallbackio.chain._latency import Latencies
 from fallbackio.chain._plan import Route
 from fallbackio.observe import BreakerHealth, EndpointHealth, Failure, Limit, Times
-from fallbackio.selection import Bucket
+from fallbackio.selection import Limit as Left
 
 __all__ = ["health_of"]
 
@@ -17,6 +17,7 @@ def health_of(route: Route, now: float) -> EndpointHealth:
     spec, breaker, room = route.spec, route.breaker, route.room
     calls, failures = breaker.recent()
     failed = route.last_failure
+    requests, tokens = room.shared.tightest(now)
     return EndpointHealth(
         name=spec.name,
         vendor=spec.vendor,
@@ -31,8 +32,8 @@ def health_of(route: Route, now: float) -> EndpointHealth:
         in_flight=room.in_flight,
         max_in_flight=None if room.most == math.inf else int(room.most),
         share=route.ramp.seen(now, breaker.recovered_at),
-        requests=_limit(room.shared.requests, now),
-        tokens=_limit(room.shared.tokens, now),
+        requests=_limit(requests, now),
+        tokens=_limit(tokens, now),
         first_content=_times(route.latencies),
         whole=_times(route.durations),
         last_failure=Failure(kind=failed.kind, status=failed.status, ago_s=now - failed.at)
@@ -41,12 +42,15 @@ def health_of(route: Route, now: float) -> EndpointHealth:
     )
 
 
-def _limit(bucket: Bucket | None, now: float) -> Limit | None:
-    if bucket is None:
+def _limit(limit: Left | None, now: float) -> Limit | None:
+    if limit is None:
         return None
-    left = bucket.left_at(now)
-    whole_in_s = (bucket.limit - left) / bucket.rate if bucket.rate > 0 else None
-    return Limit(limit=bucket.limit, left=left, whole_in_s=whole_in_s)
+    whole_in_s = limit.whole_at(now) - now
+    return Limit(
+        limit=limit.limit,
+        left=limit.left_at(now),
+        whole_in_s=None if whole_in_s == math.inf else whole_in_s,
+    )
 
 
 def _times(latencies: Latencies) -> Times:

@@ -34,7 +34,7 @@ class Hedging:
         if hedge and not self._affordable(running):
             return None
         now = clock.now()
-        ask = self.call.plan.fresh(now, self.call.deadline)
+        ask = self.call.plan.fresh(now, self.call.deadline, beside=extra)
         return None if ask is None else self.call.start(ask, now, extra=hedge)
 
     def _affordable(self, running: int) -> bool:

@@ -1,31 +1,35 @@
-"""The line of calls that wait for room, first come, first served.
+"""The lines of calls that wait for room, first come, first served.
 
-Whoever is first looks whether anything has become free: when a request ends, or at the instant at
-which a limit will have refilled.  Nobody overtakes: while anyone waits, a newcomer waits too.
+Calls that wait for the same rooms stand in one line.  Whoever is first in his looks whether anything
+has become free: when a request ends, or at the instant at which a limit will have refilled.  Nobody
+overtakes: while anyone waits for a room, no later call enters it; but who waits for one room keeps
+nobody from another.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import itertools
+from bisect import bisect_left, insort
+from operator import attrgetter
 
 import anyio
 
+from fallbackio.selection import Room
+
 __all__ = ["Line", "Place"]
+
+_ticket = attrgetter("ticket")
 
 
 class Place:
-    """One call's place in the line."""
+    """One call's place; the lower its ticket, the earlier it came."""
 
-    __slots__ = ("_called", "_line")
+    __slots__ = ("_called", "rooms", "ticket")
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, ticket: int, rooms: frozenset[Room]) -> None:
+        self.ticket = ticket
+        self.rooms = rooms
         self._called = anyio.Event()
-
-    @property
-    def is_first(self) -> bool:
-        """Whether it is this call's turn to look."""
-        return self._line.first is self
 
     async def turn(self, until: float) -> None:
         """Wait until something may have become free, or this instant."""
@@ -38,42 +42,56 @@ class Place:
         """Look again."""
         self._called.set()
 
-    def leave(self) -> None:
-        """It has what it wanted, or does not want it any more."""
-        self._line.leave(self)
-
 
 class Line:
-    """All that wait in one chain."""
+    """All that wait in one chain, by the rooms that they wait for."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_lines", "_tickets")
 
     def __init__(self) -> None:
-        self._places: deque[Place] = deque()
+        self._lines: dict[frozenset[Room], list[Place]] = {}  # none of them empty
+        self._tickets = itertools.count()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return sum([len(line) for line in self._lines.values()])
 
-    @property
-    def first(self) -> Place | None:
-        """Whose turn it is."""
-        return self._places[0] if self._places else None
+    def is_free(self, room: Room, place: Place | None) -> bool:
+        """Whether nobody who came before `place` waits for `room`; `None` comes last."""
+        for rooms, line in self._lines.items():
+            if room in rooms and (place is None or line[0].ticket < place.ticket):
+                return False
+        return True
 
-    def join(self) -> Place:
+    def join(self, rooms: frozenset[Room]) -> Place:
         """A place at the end."""
-        place = Place(self)
-        self._places.append(place)
+        place = Place(next(self._tickets), rooms)
+        self._lines.setdefault(rooms, []).append(place)
         return place
 
-    def leave(self, place: Place) -> None:
-        """Take a place out; the next one is told if it was the first."""
-        first = self.first is place
-        if place in self._places:
-            self._places.remove(place)
-        if first:
-            self.something_ended()
+    def move(self, place: Place, rooms: frozenset[Room]) -> None:
+        """It waits for other rooms now, since when it came."""
+        if rooms != place.rooms:
+            self.leave(place)
+            place.rooms = rooms
+            insort(self._lines.setdefault(rooms, []), place, key=_ticket)
 
-    def something_ended(self) -> None:
-        """A request has ended, so there may be room."""
-        if self._places:
-            self._places[0].call()
+    def leave(self, place: Place) -> None:
+        """Take a place out; those who come after it look again if it was the first."""
+        line = self._lines[place.rooms]
+        at = bisect_left(line, place.ticket, key=_ticket)
+        del line[at]
+        if not line:
+            del self._lines[place.rooms]
+        if at == 0:
+            self.call()
+
+    def call(self) -> None:
+        """There may be room: whoever is first looks again."""
+        for line in self._lines.values():
+            line[0].call()
+
+    def dismiss(self) -> None:
+        """There will be no more room: all look again."""
+        for line in self._lines.values():
+            for place in line:
+                place.call()

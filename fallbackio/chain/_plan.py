@@ -119,7 +119,7 @@ class Wait:
     """Nothing can be sent before this instant."""
 
     until: float
-    for_room: bool = False  # or until a request of somebody's has ended
+    rooms: frozenset[Room] = frozenset()  # or until there is room in one of these
 
 
 class Plan:
@@ -166,7 +166,7 @@ class Plan:
             self._insist(now, deadline)
             or self.fresh(now, deadline)
             or self._later(now, deadline)
-            or self._panic(now)
+            or self._panic(now, deadline)
         )
 
     def failed(self, leg: Leg, error: AttemptError, now: float) -> bool:
@@ -217,16 +217,21 @@ class Plan:
         if leg.ready_at > now:
             return Wait(leg.ready_at) if leg.ready_at < deadline else None
         self._insisted = None
-        return self._repeat(leg, now)
+        return self._repeat(leg, now) if self._room_at(leg, now) <= now else None
 
-    def fresh(self, now: float, deadline: float) -> Send | None:
-        """The next endpoint that has not been asked and may be."""
+    def fresh(self, now: float, deadline: float, *, beside: bool = False) -> Send | None:
+        """The next endpoint that has not been asked and may be.
+
+        One that comes back slowly is asked when all others have failed, not `beside` others.
+        """
         postponed = []
         for leg in self.legs:
             if leg.postponed:
                 postponed.append(leg)
             elif (send := self._first_try(leg, now, deadline)) is not None:
                 return send
+        if beside:
+            return None
         tries = (self._first_try(leg, now, deadline) for leg in postponed)
         return next((send for send in tries if send is not None), None)
 
@@ -252,7 +257,7 @@ class Plan:
         room = leg.route.room
         if room.is_open:
             return now
-        return room.free_at(now, self.demand.tokens()) if self.demand.may_enter else math.inf
+        return room.free_at(now, self.demand.tokens()) if self.demand.may_enter(room) else math.inf
 
     def _too_slow(self, leg: Leg, left_s: float) -> bool:
         """Whether it could not even begin to answer in what is left, by its own median.
@@ -279,11 +284,8 @@ class Plan:
         while True:
             leg = min(self.legs, key=lambda leg: self._when(leg, now))
             when = self._when(leg, now)
-            crowded = any(self._is_crowded(leg, now) for leg in self.legs)
-            if when >= deadline or when - now > self.retry.max_wait_s:
-                return Wait(min(deadline, self._next_probe(now)), for_room=True) if crowded else None
             if when > now:
-                return Wait(min(when, self._next_probe(now)), for_room=crowded)
+                return self._wait(when, now, deadline)
             ask = self._repeat(leg, now)
             if ask is not None:
                 return ask
@@ -301,23 +303,38 @@ class Plan:
         # Else it rests for longer, because another call was sent away, or is being probed by one.
         return now + breaker.retry_in_s if breaker.retry_in_s > 0 else math.inf
 
+    def _wait(self, when: float, now: float, deadline: float) -> Wait | None:
+        """Wait for `when`, for room or for a probe; `None` where nothing of that is worth it.
+
+        How long others take is not the provider's wait, so `max_wait_s` does not bound it.
+        """
+        until = min(when, deadline, self._next_probe(now))
+        rooms = frozenset([leg.route.room for leg in self.legs if self._is_crowded(leg, now, deadline)])
+        if not rooms and (when >= deadline or when - now > self.retry.max_wait_s):
+            return None
+        return Wait(until, rooms)
+
     def _when(self, leg: Leg, now: float) -> float:
         """The instant from which `leg` may be asked (again); infinite for never."""
+        ready_at = self._ready(leg, now)
+        return ready_at if ready_at == math.inf else max(ready_at, self._room_at(leg, now))
+
+    def _ready(self, leg: Leg, now: float) -> float:
+        """The same, but for its room."""
         if leg.barred:
             return math.inf
         if leg.tries:
-            ready_at = leg.ready_at if self._may_repeat else math.inf
-        elif leg.route.breaker.phase == "closed":  # skipped, so it is resting, or full
-            ready_at = now + leg.route.breaker.retry_in_s
-        else:
-            return math.inf
-        return ready_at if ready_at == math.inf else max(ready_at, self._room_at(leg, now))
+            return leg.ready_at if self._may_repeat else math.inf
+        # Skipped, so it is resting, or full.
+        return now + leg.route.breaker.retry_in_s if leg.route.breaker.phase == "closed" else math.inf
 
-    def _is_crowded(self, leg: Leg, now: float) -> bool:
-        """Whether nothing but other calls keeps it from being asked for the first time."""
-        if leg.barred or leg.tries or leg.route.breaker.phase != "closed":
+    def _is_crowded(self, leg: Leg, now: float, deadline: float) -> bool:
+        """Whether nothing but other calls keeps it from being asked soon."""
+        if leg.route.room.is_open:
             return False
-        return not leg.route.room.is_open and self._room_at(leg, now) > now
+        ready_at = self._ready(leg, now)
+        soon = ready_at < deadline and ready_at - now <= self.retry.max_wait_s
+        return soon and self._room_at(leg, now) > max(now, ready_at)
 
     def _next_probe(self, now: float) -> float:
         """When the first open breaker lets its probe through: worth waking up for."""
@@ -342,12 +359,17 @@ class Plan:
         self.retries_left -= again
         return self._send(leg, permit, now, extra=again)
 
-    def _panic(self, now: float) -> Send | None:
+    def _panic(self, now: float, deadline: float) -> Send | Wait | None:
         closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred]
         if self._forced or not closed_to_us:
             return None
+        roomy = [leg for leg in closed_to_us if self._room_at(leg, now) <= now]
+        if not roomy:  # a bulkhead holds in a panic too
+            free_at = min([self._room_at(leg, now) for leg in closed_to_us])
+            until = min(free_at, deadline, self._next_probe(now))
+            return Wait(until, frozenset([leg.route.room for leg in closed_to_us]))
         self._forced = True
-        leg = min(closed_to_us, key=lambda leg: leg.route.breaker.retry_in_s)
+        leg = min(roomy, key=lambda leg: leg.route.breaker.retry_in_s)
         return self._send(leg, leg.route.breaker.force(), now)
 
     def _send(self, leg: Leg, permit: Permit, now: float, *, extra: bool = False) -> Send:

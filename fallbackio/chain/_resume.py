@@ -8,7 +8,7 @@ text, and two models rarely agree on the next brace.
 
 from __future__ import annotations
 
-from fallbackio.endpoint import Note, Provider, Upstream
+from fallbackio.endpoint import Heard, Note, Provider, Upstream
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
@@ -32,7 +32,9 @@ def may_continue(request: Request) -> bool:
     return request.params.get("response_format", {"type": "text"}) in (None, {"type": "text"})
 
 
-async def open_continued(provider: Provider, request: Request, partial: str, note: Note) -> Upstream:
+async def open_continued(
+    provider: Provider, request: Request, partial: str, note: Note, heard: Heard
+) -> Upstream:
     """Send `provider` to go on after `partial`.
 
     A prefill that it rejects leads to the instruction form.
@@ -40,11 +42,11 @@ async def open_continued(provider: Provider, request: Request, partial: str, not
     prefilled = provider.prefilled(request, partial)
     if prefilled is not None:
         try:
-            return await provider.stream(prefilled, note)
+            return await provider.stream(prefilled, note, heard)
         except InvalidRequest:
             # No fault of the caller's request, which has been answered once.
             note("prefill refused, asked to continue instead")
-    return await provider.stream(instructed(request, partial), note)
+    return await provider.stream(instructed(request, partial), note, heard)
 
 
 def instructed(request: Request, partial: str) -> Request:

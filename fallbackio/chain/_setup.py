@@ -12,6 +12,7 @@ from typing import Literal
 
 from attrs import Factory, field, frozen
 
+from fallbackio._checks import count
 from fallbackio.chain._accept import Accept
 from fallbackio.chain._answering import Answering
 from fallbackio.chain._budget import Budget
@@ -61,7 +62,7 @@ class Setup:
     steps: tuple[Step, ...]
     limits: Limits
     retry: RetryPolicy
-    max_queue: int
+    max_queue: int = field(validator=count)
     strategy: Strategy
     delivery: Delivery
     upstream: Literal["plain", "stream"] = "plain"

@@ -15,6 +15,7 @@ from fallbackio.breaker import Severity
 from fallbackio.chain._cost import Bill
 from fallbackio.chain._plan import Send
 from fallbackio.chain._table import handling
+from fallbackio.endpoint import Limited
 from fallbackio.errors import AttemptError, BadAnswer, Phase, Rejected, TimedOut
 from fallbackio.model import NO_USAGE, Attempt, Outcome, Reply, Usage
 
@@ -177,6 +178,10 @@ class Try:
         if route.compared:
             route.load.ended(self)
             route.load.answered(self.started + seconds, seconds)
+
+    def heard(self, requests: Limited | None, tokens: Limited | None) -> None:
+        """The provider has taken it in, and says what is left of its limits."""
+        self.leg.route.room.heard(clock.now(), self._taken, requests, tokens)
 
     def arrived(self) -> None:
         """The provider has given all of it: its place is free, however long it is read or judged."""

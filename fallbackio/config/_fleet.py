@@ -130,7 +130,7 @@ class _Sharing(Making):
         return attrs.evolve(
             first,
             spec=endpoint,
-            provider=provider_of(endpoint, self.session, first.room),
+            provider=provider_of(endpoint, self.session),
             listing=listed(endpoint),
             price=price_of(endpoint) if priced else None,
         )

@@ -15,7 +15,7 @@ from fallbackio.config._rooms import Rooms
 from fallbackio.dialects import DIALECTS
 from fallbackio.endpoint import Endpoint, Provider
 from fallbackio.observe import Fanout
-from fallbackio.selection import BALANCES, Room
+from fallbackio.selection import BALANCES
 from fallbackio.transport import CallingProvider, HttpProvider, Session, credentials_for
 
 __all__ = ["Making", "provider_of"]
@@ -55,7 +55,7 @@ class Making:
         room = self.rooms.of(endpoint)
         return Route(
             endpoint,
-            provider_of(endpoint, self.session, room),
+            provider_of(endpoint, self.session),
             breaker,
             room,
             compared=compared,
@@ -68,13 +68,13 @@ class Making:
         old = self.known.get(spec.name)
         if old is None or _place(old.spec) != _place(spec):
             breaker = Breaker(spec.name, self.policy, chance=self.chance, on_move=self.tell)
-            return evolve(route, provider=provider_of(spec, self.session, room), breaker=breaker, room=room)
+            return evolve(route, provider=provider_of(spec, self.session), breaker=breaker, room=room)
         learnt = {name: getattr(old, name) for name in LEARNT}
         if old.breaker.policy.ramp_s == self.policy.ramp_s:
             learnt["ramp"] = old.ramp
         if old.spec == spec:
             return evolve(route, provider=old.provider, room=old.room, **learnt)
-        return evolve(route, provider=provider_of(spec, self.session, room), room=room, **learnt)
+        return evolve(route, provider=provider_of(spec, self.session), room=room, **learnt)
 
 
 # What a route knows of its endpoint by experience.
@@ -87,10 +87,10 @@ def _place(spec: Endpoint) -> tuple[object, ...]:
     return (*where, spec.api_key, spec.token, spec.headers)
 
 
-def provider_of(endpoint: Endpoint, session: Session, room: Room) -> Provider:
+def provider_of(endpoint: Endpoint, session: Session) -> Provider:
     """What asks this endpoint."""
     if endpoint.fn is not None:
         return CallingProvider(endpoint)
     dialect = DIALECTS[endpoint.dialect or "openai"]
     credentials = credentials_for(endpoint, dialect.client.credentials(endpoint))
-    return HttpProvider(endpoint, dialect, session, credentials, room.shared.learn)
+    return HttpProvider(endpoint, dialect, session, credentials)

@@ -82,67 +82,92 @@ def retry_after(headers: Mapping[str, str], body_hint: str = "") -> float | None
 class Limit:
     """One of a provider's limits: what it is, what is left of it, and when it is whole again.
 
-    `None` where the provider does not say.
+    `None` where the provider does not say.  One that comes back `at_once` stays as it is until then;
+    others refill all the time.
     """
 
     limit: float | None
     remaining: float
     reset_s: float | None
+    at_once: bool = False
 
 
-# Limit, remaining and reset of the limits on requests and on tokens, by vendor family.
+@frozen
+class _Family:
+    """How a family of vendors calls a limit, what remains of it and its reset."""
+
+    limit: str
+    remaining: str
+    reset: str
+    at_once: bool = False
+
+
+def _openai(kind: str) -> _Family:
+    return _Family(f"x-ratelimit-limit-{kind}", f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}")
+
+
+def _anthropic(kind: str) -> _Family:
+    named = f"anthropic-ratelimit-{kind}"
+    return _Family(f"{named}-limit", f"{named}-remaining", f"{named}-reset")
+
+
+# Who counts by OpenAI's names (Azure, Groq and others) or Anthropic's refills all the time; a day, and
+# the windows of those who name no kind (Together, Fireworks, xAI, OpenRouter), come back at once.
 _REQUESTS = (
-    (
-        "x-ratelimit-limit-requests",
-        "x-ratelimit-remaining-requests",
-        "x-ratelimit-reset-requests",
-    ),
-    (
-        "anthropic-ratelimit-requests-limit",
-        "anthropic-ratelimit-requests-remaining",
-        "anthropic-ratelimit-requests-reset",
-    ),
-    ("x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute", ""),
-    (
+    _openai("requests"),
+    _anthropic("requests"),
+    _Family("x-ratelimit-limit-req-minute", "x-ratelimit-remaining-req-minute", ""),  # Mistral
+    _Family(
         "x-ratelimit-limit-requests-day",
         "x-ratelimit-remaining-requests-day",
         "x-ratelimit-reset-requests-day",
+        at_once=True,
     ),
-    ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+    _Family("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", at_once=True),
+    _Family("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", at_once=True),  # IETF, older drafts
 )
 _TOKENS = (
-    ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
-    (
-        "anthropic-ratelimit-tokens-limit",
-        "anthropic-ratelimit-tokens-remaining",
-        "anthropic-ratelimit-tokens-reset",
-    ),
-    (
-        "x-ratelimit-limit-tokens-minute",
-        "x-ratelimit-remaining-tokens-minute",
-        "x-ratelimit-reset-tokens-minute",
-    ),
+    _openai("tokens"),
+    _openai("project-tokens"),
+    _anthropic("tokens"),  # of all kinds the tightest
+    _anthropic("input-tokens"),
+    _openai("tokens-minute"),  # Cerebras; Mistral without a reset
+    _Family("ratelimitbysize-limit", "ratelimitbysize-remaining", "ratelimitbysize-reset", at_once=True),
 )
 
 
 def limits_of(headers: Mapping[str, str]) -> tuple[Limit | None, Limit | None]:
     """The limits on requests and on tokens that an answer's headers tell of; Azure's -1 is unknown.
 
-    `headers` is looked up by lower-case names.
+    Of several the one with the least left.  `headers` is looked up by lower-case names.
 
     Example:
         >>> limits_of({"x-ratelimit-remaining-requests": "59", "x-ratelimit-limit-requests": "60"})
-        (Limit(limit=60.0, remaining=59.0, reset_s=None), None)
+        (Limit(limit=60.0, remaining=59.0, reset_s=None, at_once=False), None)
     """
-    return _first(headers, _REQUESTS), _first(headers, _TOKENS)
+    return _tightest(headers, _REQUESTS) or _drafted(headers), _tightest(headers, _TOKENS)
 
 
-def _first(headers: Mapping[str, str], families: Sequence[tuple[str, str, str]]) -> Limit | None:
-    for limit, remaining, reset in families:
-        left = _amount(headers.get(remaining))
-        if left is not None:
-            return Limit(_amount(headers.get(limit)), left, _window_reset(headers.get(reset, ""), headers))
-    return None
+def _tightest(headers: Mapping[str, str], families: Sequence[_Family]) -> Limit | None:
+    found = [limit for family in families if (limit := _limit(headers, family)) is not None]
+    return min(found, key=lambda limit: limit.remaining, default=None)
+
+
+def _limit(headers: Mapping[str, str], family: _Family) -> Limit | None:
+    left = _amount(headers.get(family.remaining))
+    if left is None:
+        return None
+    reset_s = _window_reset(headers.get(family.reset, ""), headers)
+    return Limit(_amount(headers.get(family.limit)), left, reset_s, family.at_once)
+
+
+# `"default";r=50;t=30`: what remains, and for how long (IETF's draft of 2024).
+_DRAFTED = re.compile(r"r=(\d{1,18})\s*;\s*t=(\d{1,9})(?!\d)")
+
+
+def _drafted(headers: Mapping[str, str]) -> Limit | None:
+    found = _DRAFTED.search(headers.get("ratelimit", ""))
+    return None if found is None else Limit(None, float(found[1]), float(found[2]), at_once=True)
 
 
 def _amount(text: str | None) -> float | None:

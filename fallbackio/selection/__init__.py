@@ -2,7 +2,7 @@
 
 from fallbackio.selection._load import Load
 from fallbackio.selection._ramp import Ramp
-from fallbackio.selection._room import Bucket, Limited, Room, Shared, Taken
+from fallbackio.selection._room import Limit, Room, Shared, Taken
 from fallbackio.selection._standing import Balance, Members, Standing
 from fallbackio.selection._tokens import estimated_tokens
 from fallbackio.selection.balances import BALANCES
@@ -10,8 +10,7 @@ from fallbackio.selection.balances import BALANCES
 __all__ = [
     "BALANCES",
     "Balance",
-    "Bucket",
-    "Limited",
+    "Limit",
     "Load",
     "Members",
     "Ramp",

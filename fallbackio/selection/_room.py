@@ -1,10 +1,9 @@
 """How much an endpoint may still be asked: requests and tokens per minute, requests at once.
 
-Limits are given, or learnt from the provider's headers; both are buckets that refill evenly, which
-is what token buckets do and what is on the safe side of fixed windows.  A request takes what it is
-estimated to need before it is sent and settles for what it used.  The odd rule: what the provider
-says of its remaining room does not know of the requests that are on their way to it, so those are
-taken off again.
+What is given and what the provider tells of its limits are kept apart, and both hold.  A request takes
+what it is estimated to need before it is sent and settles for what it used.  The odd rule: what the
+provider says of its remaining room does not know of the requests that are on their way to it, so those
+are taken off again.
 """
 
 from __future__ import annotations
@@ -14,34 +13,57 @@ from typing import Protocol
 
 from attrs import define, field
 
-__all__ = ["Limited", "Room", "Shared", "Taken"]
+from fallbackio.endpoint import Limited
+
+__all__ = ["Room", "Shared", "Taken"]
 
 MINUTE_S = 60.0
 LEAST_GONE = 3
+# What is missing by so little is there: an instant that was computed as the first that suits must suit.
+ROUNDING = 1e-9
 
 
-class Limited(Protocol):
-    """What a provider said of one of its limits."""
+class Limit(Protocol):
+    """What is left of one limit, and when there is more.
 
-    @property
-    def limit(self) -> float | None:
-        """What the limit is, if it was said."""
+    Attributes:
+        limit: What the whole of it is.
+    """
+
+    limit: float
+
+    def left_at(self, now: float) -> float:
+        """What is left now."""
         ...
 
-    @property
-    def remaining(self) -> float:
-        """What is left of it."""
+    def whole_at(self, now: float) -> float:
+        """The instant at which all of it will be there; infinite if it does not come by itself."""
         ...
 
-    @property
-    def reset_s(self) -> float | None:
-        """Seconds until it is whole again, if that was said."""
+    def free_at(self, now: float, need: float) -> float:
+        """The instant from which `need` fits.
+
+        What is larger than the whole limit is let through when all of it is there: the provider has
+        the last word on it.
+        """
+        ...
+
+    def take(self, now: float, need: float) -> None:
+        """Take `need` out, also what is not there."""
+        ...
+
+    def give_back(self, now: float, amount: float) -> None:
+        """So much of what was taken was not needed."""
+        ...
+
+    def learn(self, now: float, said: Limited, out: float) -> None:
+        """Believe the provider, but for `out`, taken by requests that it may not have seen yet."""
         ...
 
 
 @define(eq=False)
 class Bucket:
-    """One limit: what is left at an instant, and how fast it refills."""
+    """A limit that refills all the time."""
 
     limit: float
     rate: float  # per second
@@ -54,30 +76,24 @@ class Bucket:
         return cls(limit, limit / MINUTE_S, limit, 0.0)
 
     def left_at(self, now: float) -> float:
-        """What is left now."""
         return min(self.limit, self.left + self.rate * max(0.0, now - self.at))
 
-    def free_at(self, now: float, need: float) -> float:
-        """The instant from which `need` fits; infinite if it never does by itself.
+    def whole_at(self, now: float) -> float:
+        return self.free_at(now, self.limit)
 
-        What is larger than the whole limit is let through when the bucket is full: the provider
-        has the last word on it.
-        """
+    def free_at(self, now: float, need: float) -> float:
         missing = min(need, self.limit) - self.left_at(now)
-        if missing <= 0:
+        if missing <= ROUNDING * self.limit:
             return now
         return now + missing / self.rate if self.rate > 0 else math.inf
 
     def take(self, now: float, need: float) -> None:
-        """Take `need` out, also what is not there."""
         self.left, self.at = self.left_at(now) - need, now
 
-    def settle(self, now: float, taken: float, used: float) -> None:
-        """A request that took `taken` has ended and used `used`."""
-        self.left, self.at = min(self.limit, self.left_at(now) + taken - used), now
+    def give_back(self, now: float, amount: float) -> None:
+        self.left, self.at = min(self.limit, self.left_at(now) + amount), now
 
     def learn(self, now: float, said: Limited, out: float) -> None:
-        """Believe the provider, but for `out`, taken by requests that it may not have seen yet."""
         if said.limit is not None and said.limit > 0:
             self.limit = said.limit
         self.limit = max(self.limit, said.remaining)
@@ -89,11 +105,46 @@ class Bucket:
 
 
 @define(eq=False)
+class Window:
+    """A limit of which nothing comes back before all of it does."""
+
+    limit: float
+    left: float
+    resets_at: float
+    length_s: float  # the longest that was seen to be left of it
+
+    def left_at(self, now: float) -> float:
+        return self.left if now < self.resets_at else self.limit
+
+    def whole_at(self, now: float) -> float:
+        return self.free_at(now, self.limit)
+
+    def free_at(self, now: float, need: float) -> float:
+        return now if min(need, self.limit) <= self.left_at(now) else self.resets_at
+
+    def take(self, now: float, need: float) -> None:
+        if now >= self.resets_at:
+            self.left, self.resets_at = self.limit, now + self.length_s
+        self.left -= need
+
+    def give_back(self, now: float, amount: float) -> None:
+        if now < self.resets_at:
+            self.left = min(self.limit, self.left + amount)
+
+    def learn(self, now: float, said: Limited, out: float) -> None:
+        self.limit = max(said.limit or self.limit, said.remaining)
+        reset_s = said.reset_s or 0.0
+        self.length_s = max(self.length_s, reset_s)
+        self.left, self.resets_at = said.remaining - out, now + reset_s
+
+
+@define(eq=False)
 class Taken:
     """What a request took; to be given back exactly once, with `Room.leave`."""
 
     tokens: float
     is_in_flight: bool = True  # until it has its answer or is over
+    is_counted: bool = False  # by the provider, in what it says remains
 
 
 @define(eq=False)
@@ -112,7 +163,7 @@ class Room:
     @property
     def is_open(self) -> bool:
         """Whether there is no limit at all."""
-        return self.most == math.inf and self.shared.requests is None and self.shared.tokens is None
+        return self.most == math.inf and self.shared.is_open
 
     def free_at(self, now: float, tokens: float) -> float:
         """The instant from which a request of so many tokens fits; infinite until another ends."""
@@ -126,6 +177,11 @@ class Room:
         self.shared.take(now, tokens)
         return Taken(tokens)
 
+    def heard(self, now: float, taken: Taken, requests: Limited | None, tokens: Limited | None) -> None:
+        """The provider has taken a request in, and says what is left with that one counted."""
+        self.shared.counted(taken)
+        self.shared.learn(now, requests, tokens)
+
     def free(self, taken: Taken) -> None:
         """The provider is done with it, though what it used is not known yet."""
         self.in_flight -= taken.is_in_flight
@@ -134,16 +190,18 @@ class Room:
     def leave(self, now: float, taken: Taken, used: float | None) -> None:
         """It has ended; `used` tokens, or nobody knows how many."""
         self.free(taken)
-        self.shared.settle(now, taken.tokens, taken.tokens if used is None else used)
+        self.shared.settle(now, taken, used)
 
 
 @define(eq=False)
 class Shared:
-    """The limits of a key: a bucket for requests and one for tokens, absent while nothing is known."""
+    """The limits of a key: what is given, and what was learnt, absent while nothing is known."""
 
-    requests: Bucket | None = None
-    tokens: Bucket | None = None
-    requests_out: float = 0.0  # under way, counted also while no limit is known
+    given_requests: Bucket | None = None
+    given_tokens: Bucket | None = None
+    requests: Limit | None = None
+    tokens: Limit | None = None
+    requests_out: float = 0.0  # on their way to be counted, also while no limit is known
     tokens_out: float = 0.0
 
     @classmethod
@@ -153,26 +211,52 @@ class Shared:
             None if rpm is None else Bucket.per_minute(rpm), None if tpm is None else Bucket.per_minute(tpm)
         )
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no limit is known."""
+        return (
+            self.given_requests is None
+            and self.given_tokens is None
+            and self.requests is None
+            and self.tokens is None
+        )
+
     def free_at(self, now: float, tokens: float) -> float:
         """The instant from which a request of so many tokens fits."""
-        at = now if self.requests is None else self.requests.free_at(now, 1)
-        return at if self.tokens is None else max(at, self.tokens.free_at(now, tokens))
+        at = now
+        for limit, need in self._limits(tokens):
+            at = max(at, limit.free_at(now, need))
+        return at
 
     def take(self, now: float, tokens: float) -> None:
         """A request is sent."""
         self.requests_out += 1
         self.tokens_out += tokens
-        if self.requests is not None:
-            self.requests.take(now, 1)
-        if self.tokens is not None:
-            self.tokens.take(now, tokens)
+        for limit, need in self._limits(tokens):
+            limit.take(now, need)
 
-    def settle(self, now: float, taken: float, used: float) -> None:
-        """A request has ended."""
-        self.requests_out -= 1
-        self.tokens_out -= taken
-        if self.tokens is not None:
-            self.tokens.settle(now, taken, used)
+    def counted(self, taken: Taken) -> None:
+        """From now on the provider knows of this one."""
+        if not taken.is_counted:
+            taken.is_counted = True
+            self.requests_out -= 1
+            self.tokens_out -= taken.tokens
+
+    def settle(self, now: float, taken: Taken, used: float | None) -> None:
+        """A request has ended.
+
+        Only what is given is settled: of its own limits the provider says itself what is left, and some
+        count what was reserved and not what was used.
+        """
+        self.counted(taken)
+        if self.given_tokens is not None and used is not None:
+            self.given_tokens.give_back(now, taken.tokens - used)
+
+    def tightest(self, now: float) -> tuple[Limit | None, Limit | None]:
+        """The limits on requests and on tokens of which there is least left, given or learnt."""
+        return _tighter(now, self.given_requests, self.requests), _tighter(
+            now, self.given_tokens, self.tokens
+        )
 
     def learn(self, now: float, requests: Limited | None, tokens: Limited | None) -> None:
         """What the provider's headers say."""
@@ -181,10 +265,27 @@ class Shared:
         if tokens is not None:
             self.tokens = _learnt(self.tokens, now, tokens, self.tokens_out)
 
+    def _limits(self, tokens: float) -> list[tuple[Limit, float]]:
+        needs = (
+            (self.given_requests, 1.0),
+            (self.requests, 1.0),
+            (self.given_tokens, tokens),
+            (self.tokens, tokens),
+        )
+        return [(limit, need) for limit, need in needs if limit is not None]
 
-def _learnt(bucket: Bucket | None, now: float, said: Limited, out: float) -> Bucket:
-    if bucket is None:
-        limit = said.limit or said.remaining
-        bucket = Bucket(limit, limit / MINUTE_S, said.remaining, now)
-    bucket.learn(now, said, out)
-    return bucket
+
+def _tighter(now: float, *limits: Limit | None) -> Limit | None:
+    return min([one for one in limits if one is not None], key=lambda one: one.left_at(now), default=None)
+
+
+def _learnt(limit: Limit | None, now: float, said: Limited, out: float) -> Limit:
+    kind = Window if said.at_once and said.reset_s is not None else Bucket
+    if not isinstance(limit, kind):
+        whole = said.limit or said.remaining
+        if kind is Window:
+            limit = Window(whole, said.remaining, now, 0.0)
+        else:
+            limit = Bucket(whole, whole / MINUTE_S, said.remaining, now)
+    limit.learn(now, said, out)
+    return limit

@@ -11,7 +11,7 @@ import anyio
 from fallbackio import clock
 from fallbackio._draft import assemble
 from fallbackio.dialects import deltas_of
-from fallbackio.endpoint import Endpoint, Note, Upstream, unnoted
+from fallbackio.endpoint import Endpoint, Heard, Note, Upstream, unheard, unnoted
 from fallbackio.errors import BadAnswer, InvalidRequest
 from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
 from fallbackio.transport._checks import as_reply
@@ -46,7 +46,7 @@ class CallingProvider:
         """None: whether the function's model takes a prefill is not known here."""
         return None
 
-    async def complete(self, request: Request, note: Note = unnoted) -> Reply:
+    async def complete(self, request: Request, note: Note = unnoted, heard: Heard = unheard) -> Reply:
         answer = self._called(self._spec.adapted(request, note))
         if not inspect.isasyncgen(answer):
             return await self._reply(answer)
@@ -62,13 +62,13 @@ class CallingProvider:
             raise
         return assemble(deltas)
 
-    async def stream(self, request: Request, note: Note = unnoted) -> Upstream:
+    async def stream(self, request: Request, note: Note = unnoted, heard: Heard = unheard) -> Upstream:
         answer = self._called(self._spec.adapted(request, note))
         if inspect.isasyncgen(answer):
             return self._pieces(answer)
         return Whole(deltas_of(await self._reply(answer)))
 
-    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+    async def embed(self, request: EmbeddingRequest, heard: Heard = unheard) -> Embeddings:
         """Refused: the function answers questions."""
         raise InvalidRequest("a function of yours cannot embed; use Endpoint(model, …)", everywhere=False)
 

@@ -20,7 +20,6 @@ from yarl import URL
 from fallbackio import clock
 from fallbackio.dialects import (
     Dialect,
-    Limit,
     StreamReader,
     deltas_of,
     limits_of,
@@ -28,7 +27,7 @@ from fallbackio.dialects import (
     placed_deltas,
     repaired,
 )
-from fallbackio.endpoint import Endpoint, Note, Upstream, unnoted
+from fallbackio.endpoint import Endpoint, Heard, Note, Upstream, unheard, unnoted
 from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest
 from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
 from fallbackio.transport._credentials import Credentials, Vouched
@@ -63,6 +62,7 @@ class _Said:
     body: bytes = field(repr=False)
     asked: Request = field(repr=False)
     scores: Scores
+    heard: Heard = field(repr=False)
 
 
 class HttpProvider:
@@ -76,14 +76,12 @@ class HttpProvider:
         dialect: Dialect,
         session: Session,
         credentials: Credentials | None = None,
-        learn: Callable[[float, Limit | None, Limit | None], None] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._client = dialect.client
         self._embedding = dialect.embedding
         self._session = session
         self._credentials = credentials
-        self._learn = learn
         # As the dialect wrote them: a quoted slash in a model's name must stay quoted.
         self._urls = {
             stream: URL(self._client.url(endpoint, stream=stream), encoded=True) for stream in (False, True)
@@ -101,33 +99,33 @@ class HttpProvider:
     def prefilled(self, request: Request, partial: str) -> Request | None:
         return self._client.prefilled(request, self.endpoint, partial)
 
-    async def complete(self, request: Request, note: Note = unnoted) -> Reply:
-        said = self._said(request, note)
+    async def complete(self, request: Request, note: Note = unnoted, heard: Heard = unheard) -> Reply:
+        said = self._said(request, note, heard)
         reply = await self._accepted(said, self._reply)
         if said.scores.wanted:
             said.scores.see(deltas_of(reply))
             said.scores.ended()
         return reply
 
-    async def stream(self, request: Request, note: Note = unnoted) -> Upstream:
-        said = self._said(request, note)
+    async def stream(self, request: Request, note: Note = unnoted, heard: Heard = unheard) -> Upstream:
+        said = self._said(request, note, heard)
         return await self._accepted(said, partial(self._upstream, said))
 
-    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+    async def embed(self, request: EmbeddingRequest, heard: Heard = unheard) -> Embeddings:
         codec = self._embedding
         if codec is None:
             raise InvalidRequest(f"the dialect {self.endpoint.dialect!r} has no embeddings", everywhere=False)
         url = URL(codec.url(self.endpoint), encoded=True)
         quotable = request.as_messages()
         scores = Scores(quotable, self.endpoint, (), unnoted)
-        said = _Said(url, codec.encode(request, self.endpoint), quotable, scores)
+        said = _Said(url, codec.encode(request, self.endpoint), quotable, scores, heard)
 
         async def read(response: aiohttp.ClientResponse) -> Embeddings:
             return codec.decode(await self._body(response))
 
         return await self._accepted(said, read)
 
-    def _said(self, request: Request, note: Note) -> _Said:
+    def _said(self, request: Request, note: Note, heard: Heard) -> _Said:
         """The request in this endpoint's words."""
         request = self._adapted(request, note)
         messages = repaired(request.messages, note)
@@ -137,7 +135,7 @@ class HttpProvider:
         dropped = self._client.dropped(request, self.endpoint) if self.endpoint.unsupported == "drop" else ()
         self._tell_dropped(dropped, note)
         scores = Scores(request, self.endpoint, dropped, note)
-        return _Said(self._urls[request.stream], body, request, scores)
+        return _Said(self._urls[request.stream], body, request, scores, heard)
 
     def _adapted(self, request: Request, note: Note) -> Request:
         if self.endpoint.system_prefix or self.endpoint.adapt is not None:
@@ -192,10 +190,7 @@ class HttpProvider:
         except (*FOREIGN, ValueError) as error:
             raise self._session.failure(error) from error
         self._session.answers.add(response)
-        if self._learn is not None:
-            requests, tokens = limits_of(response.headers)
-            if requests is not None or tokens is not None:
-                self._learn(clock.now(), requests, tokens)
+        said.heard(*limits_of(response.headers))
         return response, vouched
 
     def _tell_dropped(self, names: Iterable[str], note: Note) -> None:

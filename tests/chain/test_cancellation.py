@@ -159,8 +159,9 @@ async def cancelled_at(scenario: Scenario, dialect: str, step: int, means: Means
             assert [one.stats.in_flight for one in simulated] == [0] * len(simulated), f"step {step}"
             permits = [route.breaker.in_flight for route in chain._routes]
             assert permits == [0] * len(permits), f"step {step}"
-            held = [(route.room.in_flight, route.load.waiting) for route in chain._routes]
-            assert held == [(0, 0)] * len(held), f"step {step}"
+            rooms = [(route.room.in_flight, route.room.shared.requests_out) for route in chain._routes]
+            assert rooms == [(0, 0)] * len(rooms), f"step {step}"
+            assert [route.load.waiting for route in chain._routes] == [0] * len(rooms), f"step {step}"
             assert len(chain._line) == 0
         return reached
 

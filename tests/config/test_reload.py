@@ -162,7 +162,7 @@ async def test_an_endpoints_own_settings_change_without_its_breaker(tmp_path: Pa
     assert changed.changed == ("a",)
     assert chain._routes[0].breaker is before.breaker
     assert chain._routes[0].spec.params == {"seed": 1}
-    assert chain._routes[0].room.shared.requests is not None
+    assert chain._routes[0].room.shared.given_requests is not None
 
     path.write_text(path.read_text().replace(":9", ":10"))
     chain.reload()

@@ -207,7 +207,7 @@ def test_any_text(name: str, value: str, message: str) -> None:
                 "x-ratelimit-remaining-tokens-minute": "60000",
                 "x-ratelimit-reset-tokens-minute": "11.4",
             },
-            Limit(14_400, 14_370, 33_011.5),
+            Limit(14_400, 14_370, 33_011.5, at_once=True),
             Limit(None, 60_000, 11.4),
             id="cerebras",
         ),
@@ -216,6 +216,47 @@ def test_any_text(name: str, value: str, message: str) -> None:
             Limit(60, 0, None),
             None,
             id="mistral",
+        ),
+        pytest.param(
+            {
+                "date": "Sun, 22 Nov 2026 08:33:00 GMT",
+                "x-ratelimit-limit": "20",
+                "x-ratelimit-remaining": "0",
+                "x-ratelimit-reset": "1795336410000",
+            },
+            Limit(20, 0, 30, at_once=True),
+            None,
+            id="openrouter, in milliseconds of the epoch",
+        ),
+        pytest.param(
+            {
+                "x-ratelimit-remaining-tokens": "9000",
+                "x-ratelimit-limit-project-tokens": "40000",
+                "x-ratelimit-remaining-project-tokens": "100",
+                "x-ratelimit-reset-project-tokens": "12ms",
+            },
+            None,
+            Limit(40_000, 100, 0.012),
+            id="openai, where the project has less left",
+        ),
+        pytest.param(
+            {
+                "ratelimitbysize-limit": "500000",
+                "ratelimitbysize-remaining": "0",
+                "ratelimitbysize-reset": "44",
+            },
+            None,
+            Limit(500_000, 0, 44, at_once=True),
+            id="mistral, before",
+        ),
+        pytest.param(
+            {"ratelimit": '"default";r=50;t=30', "ratelimit-policy": '"default";q=100;w=60'},
+            Limit(None, 50, 30, at_once=True),
+            None,
+            id="the draft",
+        ),
+        pytest.param(
+            {"x-ratelimit-remaining-requests": "many", "ratelimit": "r=x;t=1"}, None, None, id="more garbage"
         ),
         pytest.param(
             {"x-ratelimit-remaining-requests": "many", "x-ratelimit-remaining": ""}, None, None, id="garbage"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallbackio.selection import Room, Shared
+from fallbackio.selection._room import Bucket
 
 
 @frozen
@@ -19,6 +20,7 @@ class Said:
     remaining: float
     limit: float | None = None
     reset_s: float | None = None
+    at_once: bool = False
 
 
 def test_requests_at_once_are_bounded() -> None:
@@ -65,26 +67,81 @@ def test_what_is_larger_than_the_limit_goes_when_the_bucket_is_full() -> None:
 
 
 def test_headers_are_believed_but_for_what_is_on_its_way() -> None:
-    """What remains by the provider's count does not know of requests it has not answered yet."""
+    """What remains by the provider's count does not know of requests that it has not taken in yet."""
     room = Room()
-    first = room.enter(0, 0)
-    room.enter(0, 0)  # sent before any limit was known
-    room.leave(0, first, None)
+    first, second = room.enter(0, 0), room.enter(0, 0)  # sent before any limit was known
 
-    room.shared.learn(0, Said(remaining=3, limit=10, reset_s=6), None)
+    room.heard(0, first, Said(remaining=3, limit=10, reset_s=6), None)
     assert [room.free_at(0, 0), room.enter(0, 0).tokens, room.free_at(0, 0)] == [0, 0, 0]
     room.enter(0, 0)
-    assert room.free_at(0, 0) == pytest.approx(1), "three remain, and three are under way"
+    assert room.free_at(0, 0) == pytest.approx(1), "three remain, and three are on their way"
 
-    room.shared.learn(0, Said(remaining=2, limit=10, reset_s=7), None)
-    assert room.free_at(0, 0) == pytest.approx(2)
+    room.heard(0, second, Said(remaining=2, limit=10, reset_s=7), None)
+    assert room.free_at(0, 0) == pytest.approx(1), "two remain, and two are on their way"
+
+
+def test_long_answers_are_not_taken_off_twice() -> None:
+    """A request whose answer has begun is in what the provider says remains, however long it takes."""
+    room = Room()
+    for at in range(50):
+        tokens = Said(remaining=9900 - 100 * at, limit=10_000)
+        room.heard(0, room.enter(0, 100), Said(remaining=99 - at, limit=100), tokens)
+
+    assert room.in_flight == 50
+    assert room.free_at(0, 100) == 0
+    for _ in range(50):
+        room.enter(0, 100)
+    assert room.free_at(0, 100) > 0
+
+
+def test_a_request_that_was_never_heard_of_is_off_the_way() -> None:
+    """A connection that fails leaves nothing behind that later headers would be reduced by."""
+    room = Room()
+    room.leave(0, room.enter(0, 70), None)
+    assert (room.shared.requests_out, room.shared.tokens_out, room.in_flight) == (0, 0, 0)
+
+
+def test_what_is_given_holds_beside_what_is_learnt() -> None:
+    """A user who allows less than the provider does is not overruled by its headers, nor the other way."""
+    room = Room(shared=Shared.given(rpm=2, tpm=None))
+    room.heard(0, room.enter(0, 0), Said(remaining=599, limit=600, reset_s=0.1), None)
+    room.heard(0, room.enter(0, 0), Said(remaining=598, limit=600, reset_s=0.2), None)
+    assert room.free_at(0, 0) == pytest.approx(30)
+
+    room = Room(shared=Shared.given(rpm=600, tpm=None))
+    room.heard(0, room.enter(0, 0), Said(remaining=0, limit=10, reset_s=9), None)
+    assert room.free_at(0, 0) == pytest.approx(1)
+
+
+def test_a_window_comes_back_at_once() -> None:
+    """Where a limit is a fixed window nothing of it comes back before its end."""
+    room = Room()
+    room.heard(0, room.enter(0, 0), Said(remaining=1, limit=20, reset_s=30, at_once=True), None)
+    assert room.free_at(0, 0) == 0
+    room.enter(0, 0)
+    assert [room.free_at(now, 0) for now in (0, 15, 29, 30, 31)] == [30, 30, 30, 30, 31]
+    for _ in range(20):
+        assert room.free_at(31, 0) == 31
+        room.enter(31, 0)
+    assert room.free_at(31, 0) == 61, "nobody has said anything of the next one, so it is as long"
+
+
+@given(now=st.floats(0, 1e8), limit=st.floats(1, 1e7), needs=st.lists(st.floats(0, 1e6), max_size=9))
+def test_the_instant_that_it_names_suits(now: float, limit: float, needs: list[float]) -> None:
+    """Whoever waits until then finds room, on any clock, and does not have to wait for an instant more."""
+    shared = Shared.given(rpm=limit, tpm=limit)
+    shared.take(now, 0)
+    for need in needs:
+        now = shared.free_at(now, need)
+        assert shared.free_at(now, need) == now
+        shared.take(now, need)
 
 
 def test_little_that_is_gone_tells_no_rate() -> None:
     """Remaining is a whole number, so the rate of a nearly full bucket would be a guess."""
     shared = Shared()
     shared.learn(0, Said(remaining=9, limit=10, reset_s=0.01), None)
-    assert shared.requests is not None
+    assert isinstance(shared.requests, Bucket)
     assert shared.requests.rate == pytest.approx(10 / 60)
     shared.learn(0, Said(remaining=0, limit=10, reset_s=1.8), None)
     assert shared.requests.rate == pytest.approx(5)
@@ -107,7 +164,7 @@ def test_a_group_shares() -> None:
 def test_a_bucket_keeps_its_word(limit: float, needs: list[tuple[float, float, bool]]) -> None:
     """At the instant that it names, what was asked fits, and never more than the limit is left."""
     shared = Shared.given(rpm=None, tpm=limit)
-    bucket = shared.tokens
+    room, bucket = Room(shared=shared), shared.given_tokens
     assert bucket is not None
     now = 0.0
     for wait_s, need, used_all in needs:
@@ -115,8 +172,7 @@ def test_a_bucket_keeps_its_word(limit: float, needs: list[tuple[float, float, b
         at = shared.free_at(now, need)
         assert at >= now
         assert bucket.left_at(at) >= min(need, limit) * (1 - 1e-9) - 1e-6
-        shared.take(at, need)
-        shared.settle(at, need, need if used_all else 0.0)
+        room.leave(at, room.enter(at, need), need if used_all else 0.0)
         now = at
         assert bucket.left_at(now) <= limit
         assert shared.tokens_out == pytest.approx(0, abs=1e-6)
