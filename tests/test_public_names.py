@@ -21,6 +21,7 @@ MODULES: list[ModuleType] = [
             "errors",
             "events",
             "breaker",
+            "drill",
             "observe",
             "simulator",
             "testing",

@@ -16,6 +16,7 @@ from fallbackio.cli._simulate import simulate
 from fallbackio.cli._vendors import vendors
 from fallbackio.cli._watch import watch
 from fallbackio.cli.demo import demo
+from fallbackio.cli.drill import drill
 
 __all__ = ["app"]
 
@@ -31,6 +32,7 @@ app.command()(demo)
 app.command()(ask)
 app.command()(init)
 app.command()(check)
+app.command()(drill)
 app.command()(simulate)
 app.command()(vendors)
 app.command()(watch)

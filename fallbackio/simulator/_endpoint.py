@@ -210,6 +210,7 @@ class SimulatedEndpoint:
             answer=compose(self._script, request, answer_id=serial, prompt_tokens=len(body) // 4),
             latency_s=self.behaviour.latency.draw(self._lots),
             pace_s=self.behaviour.pace_s,
+            burst=self.behaviour.burst,
             number=number,
             since_s=clock.now() - self._since,
             lots=self._lots,

@@ -33,6 +33,7 @@ class Exchange:
         answer: What a healthy provider says.
         latency_s: Seconds until the first content.
         pace_s: Seconds between two contents.
+        burst: How many contents come at once.
         number: How many requests came before it since the behaviour was set.
         since_s: Seconds since the behaviour was set.
         lots: The endpoint's source of chance.
@@ -52,6 +53,7 @@ class Exchange:
     answer: Answer
     latency_s: float
     pace_s: float
+    burst: int
     number: int
     since_s: float
     lots: random.Random
@@ -78,11 +80,11 @@ class Exchange:
         writer = self.writer
         yield from self.opening()
         wait_s = self.latency_s
-        for delta in self.answer.deltas:
-            if wait_s:
+        for number, delta in enumerate(self.answer.deltas):
+            if wait_s and number % self.burst == 0:
                 yield Wait(wait_s)
             yield Send(writer.write(delta), tokens=1)
-            wait_s = self.pace_s
+            wait_s = self.pace_s * self.burst
         yield Send(writer.finish(self.answer.reply), final=True)
         yield End()
 

@@ -1,7 +1,7 @@
 """Plays a plan on a connection.
 
-The only module that knows how aiohttp writes an answer.  A piece is held back until the next step
-is known, so that a whole answer leaves in one packet.  The odd rule: once the connection is lost,
+The only module that knows how aiohttp writes an answer.  Pieces are held back until time has to pass,
+so that what comes at once leaves in one packet.  The odd rule: once the connection is lost,
 whoever dropped it, the player waits to be cancelled, which aiohttp does as soon as it is really gone.
 """
 
@@ -56,9 +56,7 @@ class Player:
     async def _play(self, plan: Plan) -> web.StreamResponse:
         for step in plan:
             if isinstance(step, Send):
-                if self._held:
-                    await self._flush()
-                self._held = step.data
+                self._held += step.data
             elif isinstance(step, Wait):
                 await self._wait(step.seconds)
             elif isinstance(step, Head):
@@ -101,8 +99,9 @@ class Player:
         self.dropped = True
         transport = self._http.transport
         if transport is not None and reset:
-            connection: socket.socket = transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            connection: socket.socket | None = transport.get_extra_info("socket")
+            if connection is not None:  # a connection in memory has none, and resets when it is aborted
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             transport.abort()
         elif transport is not None:
             transport.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fallbackio.testing._memory import MemoryLoop
 from fallbackio.testing._recording import RecordingSink
 from fallbackio.testing._scripted import ScriptedEndpoint, Step, answers, breaks, fails, stalls
 from fallbackio.testing._virtual import Deadlocked, VirtualTimeLoop, run, virtual_time
@@ -9,6 +10,7 @@ from fallbackio.testing._virtual import Deadlocked, VirtualTimeLoop, run, virtua
 __all__ = [
     # time
     "Deadlocked",
+    "MemoryLoop",
     "VirtualTimeLoop",
     "run",
     "virtual_time",

@@ -42,7 +42,7 @@ BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 # What needs something that no test has; each says so in its page.
 NOT_RUN = 2
 
-_OWN_LOOP = {"VirtualTimeLoop", "run", "virtual_time"}
+_OWN_LOOP = {"VirtualTimeLoop", "drill", "run", "virtual_time"}
 COMMANDS: Mapping[str, Any] = getattr(typer.main.get_command(app), "commands", {})
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
 
@@ -123,7 +123,7 @@ def lay_files(block: Block, folder: Path) -> None:
 def brings_its_own_loop(block: Block) -> bool:
     return any(
         isinstance(node, ast.ImportFrom)
-        and node.module == "fallbackio.testing"
+        and node.module in ("fallbackio.testing", "fallbackio.drill")
         and {alias.name for alias in node.names} & _OWN_LOOP
         for node in ast.walk(block.tree())
     )

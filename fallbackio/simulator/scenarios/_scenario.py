@@ -29,9 +29,9 @@ ROLES = ("primary", "secondary", "tertiary", "other")
 
 
 def _model(median_s: float, sigma: float, factor: float) -> Behaviour:
-    """A model that says 60 tokens, 100 a second, and has a straggler among 25 requests."""
+    """A model that says 60 tokens, ten every tenth of a second, and has a straggler among 25 requests."""
     latency = Lognormal(median_s, sigma, straggler_ratio=0.04, straggler_factor=factor)
-    return Behaviour(latency=latency, tokens=60, pace_s=0.01)
+    return Behaviour(latency=latency, tokens=60, pace_s=0.01, burst=10)
 
 
 # Times to the first content as they are measured at public models: the median and the width of

@@ -97,7 +97,9 @@ def _kind(drawn: float) -> Fault:
 
 def _evolved(fault: Fault) -> Behaviour:
     usual = HEALTHY["primary"]
-    return Behaviour(latency=usual.latency, tokens=usual.tokens, pace_s=usual.pace_s, fault=fault)
+    return Behaviour(
+        latency=usual.latency, tokens=usual.tokens, pace_s=usual.pace_s, burst=usual.burst, fault=fault
+    )
 
 
 def scenarios() -> tuple[str, ...]:

@@ -1,0 +1,28 @@
+"""Fire drills: a chain of your own against a simulated outage, in virtual time, with figures.
+
+`drill` runs one and gives a `Result`; `html` makes a page of one or several.  On the command line it is
+`fallbackio drill`.
+"""
+
+from __future__ import annotations
+
+from fallbackio.drill._drill import Tick, drill
+from fallbackio.drill._given import Drillable
+from fallbackio.drill._record import Call, Move
+from fallbackio.drill._result import Cast, Failover, Figures, Quantiles, Result, Troubled
+from fallbackio.drill._rules import Breach
+
+__all__ = [
+    "Breach",
+    "Call",
+    "Cast",
+    "Drillable",
+    "Failover",
+    "Figures",
+    "Move",
+    "Quantiles",
+    "Result",
+    "Tick",
+    "Troubled",
+    "drill",
+]

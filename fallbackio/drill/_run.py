@@ -1,0 +1,217 @@
+"""One drill: a simulator that plays the scenario, the chain over it, and calls that come when they come.
+
+The load is open: the next call begins on time, whatever becomes of those before, as it is with the
+users of a real service.  Works in virtual and in real time.  Everything is over when `play` returns:
+calls that have not ended `_PATIENCE_S` after the last one could have are counted as hung, and ended.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import anyio
+from anyio.abc import TaskGroup
+from attrs import define, field
+
+from fallbackio import clock
+from fallbackio.config import Chain
+from fallbackio.drill._given import Given
+from fallbackio.drill._record import Call, Log
+from fallbackio.drill._rules import Referee, texts_of
+from fallbackio.drill._watch import Watch, reason, requests_of
+from fallbackio.endpoint import Endpoint
+from fallbackio.errors import AttemptError, FallbackError
+from fallbackio.model import Report
+from fallbackio.simulator import Part, Phase, Scenario, SimulatedEndpoint, Simulator, play
+
+__all__ = ["Run"]
+
+_QUESTION = "Are you well?"
+
+# How long after the end of the scenario, and of the last call's time, a call counts as hung.
+_PATIENCE_S = 60.0
+
+# Where a chain has no limit for a call, nothing tells when it must have ended.
+_UNLIMITED_S = 900.0
+
+# How often what goes on upstream is compared with what the chain knows of; a response whose last
+# bytes are awaited may take a second.
+_LOOK_S = 5.0
+
+
+@define(eq=False, kw_only=True)
+class Run:
+    """One run.
+
+    Attributes:
+        given: The chain.
+        scenario: What happens.
+        streaming: Whether calls are streamed.
+        parts: Who plays what.
+        on_tick: Told now and then of the scenario's second, the calls begun and those that failed.
+        log: What was seen.
+        watch: How the chain found out.
+        referee: What rules were broken.
+    """
+
+    given: Given
+    scenario: Scenario
+    parts: dict[str, Part]
+    streaming: bool = True
+    real_time: bool = False
+    on_tick: Callable[[float, int, int], object] | None = None
+    log: Log = field(factory=Log)
+    watch: Watch = field(init=False)
+    referee: Referee = field(init=False)
+    _phase: int = -1
+    _began: float = 0.0
+    _failed: int = 0
+    _under_way: dict[int, tuple[float, int]] = field(
+        factory=dict
+    )  # calls, with when they were due and the phase
+
+    def __attrs_post_init__(self) -> None:
+        self.watch = Watch.over(self.log, self.parts, self._now, lambda: self._phase)
+        texts = texts_of(self.parts, self.given.endpoints)
+        self.referee = Referee(self.given.limits, texts, self.real_time)
+
+    async def play(self) -> None:
+        """Play it to the end."""
+        async with Simulator(seed=self.scenario.seed) as sim:
+            stage = {name: sim.add(f"e{at}") for at, name in enumerate(self.parts)}
+            await self._play(sim, stage)
+            self.referee.end(self.watch.under_way, self.watch.begun, stage)
+
+    async def _play(self, sim: Simulator, stage: dict[str, SimulatedEndpoint]) -> None:
+        self._began = clock.now()
+        async with self._chain(stage) as chain, anyio.create_task_group() as around:
+            around.start_soon(self._follow, sim, stage)
+            around.start_soon(self._look, stage)
+            with anyio.CancelScope() as patience:
+                async with anyio.create_task_group() as calls:
+                    await self._arrivals(chain, calls)
+                    limit = self.given.limits.timeout
+                    wait_s = _PATIENCE_S + (_UNLIMITED_S if limit is None else limit)
+                    # Whoever is still under way then will be for ever; a virtual day of pings is real time.
+                    patience.deadline = clock.now() + wait_s
+            self._hung(self._under_way)
+            self._count(stage)
+            around.cancel_scope.cancel()
+
+    def _chain(self, stage: dict[str, SimulatedEndpoint]) -> Chain:
+        def url_of(endpoint: Endpoint) -> str:
+            return stage[endpoint.name].url(endpoint.dialect or "openai")
+
+        return self.given.build(url_of, sinks=[self.watch], seed=self.scenario.seed)
+
+    async def _follow(self, sim: Simulator, stage: dict[str, SimulatedEndpoint]) -> None:
+        """Have the stage play, and count what each phase sent it."""
+        named = {one.name: self.parts[name] for name, one in stage.items()}
+
+        def on_phase(phase: Phase) -> None:
+            self._count(stage)
+            self._phase += 1
+            self.log.failovers.append(Counter())
+            self.log.requests.append(Counter())
+
+        await play(self.scenario, sim, named, on_phase=on_phase)
+
+    def _count(self, stage: dict[str, SimulatedEndpoint]) -> None:
+        """Put the requests since the last count down to the phase that ends."""
+        if self._phase >= 0:
+            before = sum(self.log.requests[:-1], Counter())
+            self.log.requests[-1] = Counter(
+                {name: one.stats.requests - before[name] for name, one in stage.items()}
+            )
+
+    async def _look(self, stage: dict[str, SimulatedEndpoint]) -> None:
+        while True:
+            await anyio.sleep(_LOOK_S)
+            self.referee.upstream(self.watch.under_way, stage, at_s=self._now())
+            if self.on_tick is not None:
+                self.on_tick(self._now(), len(self.log.calls) + len(self._under_way), self._failed)
+
+    async def _arrivals(self, chain: Chain, calls: TaskGroup) -> None:
+        for number, due_s in enumerate(self._due()):
+            await anyio.sleep_until(self._began + due_s)
+            self._under_way[number] = (due_s, self._phase_at(due_s))
+            calls.start_soon(self._call, chain, number)
+        await anyio.sleep_until(self._began + self.scenario.duration_s)
+
+    def _due(self) -> Iterator[float]:
+        """When calls are made; drawn apart from all else, so that two policies get the same."""
+        lots = random.Random(f"arrivals/{self.scenario.seed}")
+        rate, end_s = self.scenario.rate, self.scenario.duration_s
+        number, due_s = 0, 0.0
+        while True:
+            due_s = number / rate if self.scenario.arrivals == "even" else due_s + lots.expovariate(rate)
+            if due_s >= end_s:
+                return
+            yield due_s
+            number += 1
+
+    def _phase_at(self, second: float) -> int:
+        """The number of the phase; at the instant of a switch of the one that begins, as requests meet it."""
+        return sum(begins_s <= second for begins_s, _ in self.scenario.starts()) - 1
+
+    async def _call(self, chain: Chain, number: int) -> None:
+        due_s, _ = self._under_way[number]
+        ttft_s: float | None = None
+        try:
+            if self.streaming:
+                async with chain.stream(_QUESTION) as stream:
+                    ttft_s = self._now() - due_s
+                    async for _ in stream:
+                        pass
+                reply = stream.reply
+            else:
+                reply = await chain.complete(_QUESTION)
+        except FallbackError as error:
+            self._ended(number, Report(attempts=error.attempts), ttft_s, error)
+            return
+        self.referee.answer(number, reply.text, reply.finish_reason)
+        self._ended(number, reply.report, ttft_s, None)
+
+    def _ended(self, number: int, report: Report, ttft_s: float | None, error: FallbackError | None) -> None:
+        due_s, phase = self._under_way.pop(number)
+        latency_s = self._now() - due_s
+        self.referee.report(number, report, latency_s)
+        allowed = error is not None and type(error).__name__ in self.scenario.phases[phase].allows
+        self._failed += error is not None and not allowed
+        spent = [one for one in report.attempts if one.cost is not None]
+        self.log.calls.append(
+            Call(
+                due_s=due_s,
+                phase=phase,
+                outcome="answered" if error is None else "allowed" if allowed else "failed",
+                latency_s=latency_s,
+                ttft_s=ttft_s,
+                served_by=report.endpoint,
+                error="" if error is None else _why(error),
+                requests=sum(map(requests_of, report.attempts)),
+                moved=bool(report.attempts) and report.fell_back,
+                cost=report.cost,
+                wasted=sum([one.cost or 0.0 for one in spent if one.outcome != "won"]),
+            )
+        )
+
+    def _hung(self, calls: dict[int, tuple[float, int]]) -> None:
+        self.referee.hung(calls)
+        for due_s, phase in calls.values():
+            self.log.calls.append(Call(due_s, phase, "hung", self._now() - due_s, error="it never ended"))
+
+    def _now(self) -> float:
+        return clock.now() - self._began
+
+
+def _why(error: FallbackError) -> str:
+    """Why a call failed: its error, and what each endpoint failed with."""
+    kind = type(error).__name__
+    causes = dict.fromkeys(
+        f"{one.endpoint} {reason(one.error)}"
+        for one in error.attempts
+        if one.outcome != "skipped" and isinstance(one.error, AttemptError)
+    )
+    return f"{kind}: {', '.join(causes)}" if causes else kind

@@ -1,0 +1,155 @@
+"""`fallbackio drill`: the report in text, as JSON and as a page, and what the exit code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+from cli_kit import invoke
+
+TOML = """
+[chain.main]
+steps = ["openai/gpt-4o-mini", "anthropic/claude-3-5-haiku-latest"]
+timeout = 30
+"""
+
+ALONE = """
+[chain.main]
+steps = ["openai/gpt-4o-mini"]
+max_retries = 0
+"""
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> str:
+    """The file of a chain."""
+    return _file(tmp_path, "ours", TOML)
+
+
+def _file(folder: Path, name: str, text: str) -> str:
+    path = folder / f"{name}.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+SHORT = ("--scenario", "503-for-good", "--rate", "2", "--duration", "40")
+
+
+def test_the_report_tells_phases_servers_and_the_trouble(ours: str) -> None:
+    """In a plain terminal: figures by phase, who answered, why calls moved on, and a verdict."""
+    done = invoke("drill", ours, *SHORT)
+
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert "ours in 503-for-good" in lines
+    rows = {line.split()[0]: line.split() for line in lines if line}
+    assert [rows[phase][2:4] for phase in ("healthy", "fault", "recovery", "all")] == [["100", "%"]] * 4
+    assert "Answered by, in percent of the calls" in lines
+    assert any("past openai/gpt-4o-mini: Overloaded (503)" in line for line in lines)
+    assert "left alone after" in done.out
+    assert "Every call had a right end, and all rules held." in lines
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_json_is_the_same_for_the_same_seed(ours: str) -> None:
+    """`--json` prints nothing else, and the same bytes for the same seed."""
+    first, again, other = (
+        invoke("drill", ours, *SHORT, "--json", "--seed", seed).out for seed in ("1", "1", "2")
+    )
+
+    assert first == again != other
+    (result,) = orjson.loads(first)["results"]
+    assert result["chain"] == "ours"
+    assert result["seed"] == 1
+    assert result["total"]["success"] == 1.0
+    assert result["streaming"] is True
+
+
+def test_a_failed_call_is_exit_code_1(tmp_path: Path) -> None:
+    """A chain that does not survive says which calls failed and of what."""
+    done = invoke("drill", _file(tmp_path, "alone", ALONE), *SHORT, "--no-streaming")
+
+    assert done.code == 1
+    assert "calls failed:" in done.out
+    assert "ChainExhausted: openai/gpt-4o-mini Overloaded (503)" in done.out
+
+
+def test_requirements_are_exit_code_1_when_missed(ours: str) -> None:
+    """`--require` makes a gate of it for continuous integration."""
+    good = invoke("drill", ours, *SHORT, "-r", "success=1.0", "-r", "p99_s=20")
+    bad = invoke("drill", ours, *SHORT, "-r", "p50_s=0.001")
+
+    assert good.code == 0
+    assert bad.code == 1
+    assert "ours in 503-for-good: p50_s is" in bad.out
+    assert "over 0.001" in bad.out
+
+
+def test_chains_are_compared(ours: str, tmp_path: Path) -> None:
+    """Two files get the same calls and stand side by side, with and without --compare."""
+    hedge = _file(tmp_path, "hedge", TOML + 'strategy = "race"\n')
+    done = invoke("drill", "--compare", ours, hedge, *SHORT)
+
+    assert done.code == 0
+    chains = [line.split()[:2] for line in done.out.splitlines() if " ours " in line or " hedge " in line]
+    assert ["healthy", "ours"] in chains
+    assert invoke("drill", ours, hedge, *SHORT).out == done.out
+    assert invoke("drill", "--compare", ours, *SHORT).code == 2
+
+
+def test_a_page_is_written(ours: str, tmp_path: Path) -> None:
+    """`--html` writes one file; one that cannot be written is said in a sentence."""
+    pytest.importorskip("matplotlib")
+    page = tmp_path / "drill.html"
+    done = invoke("drill", ours, *SHORT, "--html", str(page))
+
+    assert done.code == 0
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    missing = invoke("drill", ours, *SHORT, "--html", str(tmp_path / "no" / "drill.html"))
+    assert missing.code == 2
+    assert "cannot write" in missing.err
+
+
+def test_scenarios_are_listed_and_printed(tmp_path: Path) -> None:
+    """`--list` names all of them; `--toml` prints one as a file that can be changed and drilled."""
+    listed = invoke("drill", "--list").out
+    printed = invoke("drill", "--scenario", "s8", "--toml").out
+
+    assert "s12" in listed
+    assert "openai-outage" in listed
+    changed = _file(tmp_path, "mine", printed.replace('name = "s8"', 'name = "mine"'))
+    done = invoke("drill", _file(tmp_path, "ours", TOML), "-s", changed, "--duration", "60", "--rate", "1")
+    assert done.code == 0
+    assert "ours in mine" in done.out
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "which chain?"),
+        (("nowhere.toml",), "nowhere.toml: cannot be read"),
+        (("{ours}", "-s", "s13"), "unknown scenario 's13'"),
+        (("{ours}", "-s", "mine.toml"), "cannot read the scenario mine.toml"),
+        (("{ours}", "--sick", "openai/gpt-4o"), "did you mean 'openai/gpt-4o-mini'?"),
+        (("{ours}", "--chain", "mine"), "unknown chain 'mine'"),
+        (("{ours}", "-r", "p99_s"), "--require takes NAME=VALUE"),
+        (("{ours}", "--duration", "3", "-s", "s1"), "can last longer than 10 s"),
+    ],
+)
+def test_a_mistake_is_exit_code_2_and_one_sentence(args: tuple[str, ...], said: str, ours: str) -> None:
+    """What is wrong with the command or a file is said without a traceback, before anything runs."""
+    done = invoke("drill", *[arg.format(ours=ours) for arg in args])
+
+    assert done.code == 2
+    assert done.err.startswith("fallbackio: ")
+    assert said in done.err
+    assert done.out == ""
+
+
+def test_an_unknown_requirement_is_refused(ours: str) -> None:
+    """A mistyped requirement does not pass for one that is met."""
+    done = invoke("drill", ours, *SHORT, "-r", "p99=3")
+
+    assert done.code == 2
+    assert "did you mean 'p99_s'" in done.err

@@ -1,0 +1,127 @@
+"""The page: one file, the same for the same results, with everything in it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from drill_kit import CHAIN, FIRST, drilled, outage
+
+from fallbackio.drill import Result, drill
+from fallbackio.drill.report import html
+from fallbackio.errors import ConfigError
+from fallbackio.simulator import Status
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    """An outage with failovers."""
+    return drilled(Status(503))
+
+
+@pytest.fixture(scope="module")
+def page(result: Result) -> str:
+    """The page of it."""
+    return html(result)
+
+
+def test_it_needs_nothing_else(page: str) -> None:
+    """No script, no file and no address of anything elsewhere: it can be mailed and opened offline."""
+    assert "<script" not in page
+    assert "<link" not in page
+    addresses = set(re.findall(r'(?:src|href)="([^"]*)"', page)) | set(re.findall(r"url\(([^)]*)\)", page))
+    assert all(address.startswith("#") for address in addresses)
+    assert "@import" not in page
+
+
+def test_its_plots_are_well_formed_and_apart(page: str) -> None:
+    """Each plot is an SVG by itself, for wide and narrow pages, and no name in it is another's."""
+    plots = re.findall(r"<svg .*?</svg>", page, re.S)
+
+    assert len(plots) == 8
+    names = [name for plot in plots for name in re.findall(r' id="([^"]*)"', plot)]
+    assert len(names) == len(set(names))
+    for plot in plots:
+        root = ElementTree.fromstring(plot)  # noqa: S314 - our own plot
+        assert root.get("viewBox")
+        assert root.get("width") is None
+        ours = set(re.findall(r' id="([^"]*)"', plot))
+        assert set(re.findall(r'xlink:href="#([^"]*)"', plot)) <= ours
+
+
+def test_it_is_the_same_for_the_same_results(result: Result, page: str) -> None:
+    """Nothing of the day, the machine or the process is in it."""
+    assert html(drilled(Status(503))) == page
+
+
+def test_it_says_what_happened(result: Result, page: str) -> None:
+    """Verdict, phases, endpoints, the trouble and the reasons can be read."""
+    assert f"All {result.total.calls:,} calls had a right end, and all rules held." in page
+    for word in (
+        "healthy",
+        "outage",
+        "recovery",
+        FIRST,
+        "Overloaded (503)",
+        "was in trouble from 20 s to 40 s",
+    ):
+        assert word in page
+
+
+def test_its_tags_match(page: str) -> None:
+    """What is opened is closed, in order."""
+    open_tags: list[str] = []
+
+    class Checker(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag not in ("meta", "br"):
+                open_tags.append(tag)
+
+        def handle_startendtag(self, tag: str, attrs: object) -> None:
+            pass
+
+        def handle_endtag(self, tag: str) -> None:
+            assert open_tags.pop() == tag
+
+    Checker().feed(page)
+    assert open_tags == []
+
+
+def test_chains_are_put_side_by_side(result: Result) -> None:
+    """Several results of one outage make one section, in which they are compared."""
+    hedge = drill(CHAIN, outage(Status(503)), name="<hedge>", strategy="hedge")
+    page = html([result, hedge])
+
+    assert page.count("<section") == 1
+    assert "Chain against chain" in page
+    assert "How long calls took, &lt;hedge&gt;" in page
+    assert "<hedge>" not in page
+
+
+def test_failures_stand_out() -> None:
+    """Calls that failed are counted, drawn, and explained."""
+    page = html(drilled(Status(503), CHAIN[:1], max_retries=0))
+
+    assert 'class="verdict bad"' in page
+    assert "ChainExhausted: openai/gpt-4o-mini Overloaded (503)" in page
+    assert re.search(r"\d+ failed</span>", page)
+
+
+def test_a_call_at_once_can_be_drawn() -> None:
+    """Calls that take no time at all have a place on a logarithmic axis."""
+    assert "<svg" in html(drill(CHAIN, "content-filter", duration_s=12))
+
+
+def test_nothing_cannot_be_shown(monkeypatch: pytest.MonkeyPatch, result: Result) -> None:
+    """No result, and a missing extra, are said in a sentence."""
+    with pytest.raises(ConfigError, match="no result"):
+        html([])
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ConfigError, match=r"needs jinja2.*fallbackio\[report\]"):
+        html(result)
