@@ -112,6 +112,7 @@ class Coordinator:
         """The same chain with another setup: one line of waiting calls, one gate, one log."""
         twin = copy.copy(self)
         twin._setup = setup
+        twin._sessions = Sessions(twin)
         return twin
 
     async def complete(

@@ -138,8 +138,10 @@ class _Sharing(Making):
 
 def _place(endpoint: Endpoint) -> object:
     """What makes two endpoints one: who is asked for what, as whom, within which limits."""
-    who = (endpoint.name, endpoint.vendor, endpoint.dialect, endpoint.base_url, endpoint.model)
-    as_whom = (endpoint.api_key, endpoint.token, endpoint.fn)
+    if endpoint.fn is not None:
+        return ("fn", endpoint.name, endpoint.fn, endpoint.max_in_flight, endpoint.limit_group)
+    who = (endpoint.vendor, endpoint.dialect, endpoint.base_url, endpoint.model)
+    as_whom = (endpoint.api_key, endpoint.token)
     return (who, as_whom, endpoint.rpm, endpoint.tpm, endpoint.max_in_flight, endpoint.limit_group)
 
 

@@ -11,6 +11,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import field, frozen
 
+from fallbackio.compat.litellm._table import Table
 from fallbackio.model import Request
 from fallbackio.simulator import Behaviour, Exchange, Fault, Plan, SimulatedEndpoint, Simulator
 
@@ -86,6 +87,11 @@ class Recording(Fault):
 
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
+
+
+def refused(table: Table) -> list[str]:
+    """Names that are refused, one of each family."""
+    return [name.replace("*", "x") for name, row in table.items() if row.how == "refused"]
 
 
 def at(endpoint: SimulatedEndpoint, model: str = "openai/ours", **more: Any) -> dict[str, Any]:

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
 import pytest
-from compat_kit import MESSAGES, Recording, at
+from compat_kit import MESSAGES, Recording, at, refused
 
 from fallbackio import ConfigError
 from fallbackio.compat import litellm
 from fallbackio.compat.litellm import acompletion, aembedding
-from fallbackio.compat.litellm._process import PROCESS
 from fallbackio.compat.litellm._table import CALL
 from fallbackio.errors import ContextTooLong
 from fallbackio.simulator import Behaviour, InTurn, Silence, Simulator, Status
 from fallbackio.testing import virtual_time
-
-
-@pytest.fixture
-def settings_end_here() -> Iterator[None]:
-    """Settings of the module are the program's; give the next test its own."""
-    yield
-    PROCESS.settings.clear()
 
 
 @virtual_time
@@ -103,23 +94,25 @@ async def test_parameters_go_to_the_provider_and_litellms_own_do_not() -> None:
             **at(sim.add("one", Behaviour(fault=kept))),
             messages=MESSAGES,
             temperature=0.5,
-            top_k=7,
+            min_p=0.1,
             metadata={"generation_name": "ours"},
             fallbacks=["gpt-4o"],
             timeout=30,
             num_retries=1,
             extra_headers={"x-title": "ours"},
+            extra_body={"top_k": 7},
+            langfuse_public_key="pk-123",
+            _internal="LiteLLM's",
             litellm_call_id="123",
             verbose=True,
             user=None,
         )
 
     [request] = kept.requests
-    assert {"temperature": 0.5, "top_k": 7}.items() <= dict(request.params).items()
-    assert set(request.params) <= {"temperature", "top_k", "stream_options"}
+    assert dict(request.params) == {"temperature": 0.5, "top_k": 7, "min_p": 0.1}
 
 
-@pytest.mark.parametrize("name", [name for name, row in CALL.items() if row.how == "refused"])
+@pytest.mark.parametrize("name", refused(CALL))
 @virtual_time
 async def test_what_would_be_lost_is_refused(name: str) -> None:
     """A parameter that would silently change what a program does is an error that names it."""
@@ -266,6 +259,13 @@ def test_settings_of_the_module_that_would_be_lost_are_refused(settings_end_here
     for name in ("success_callback", "cache", "callbacks", "no_such_setting"):
         with pytest.raises(ConfigError, match=f"litellm.{name} is not taken"):
             setattr(litellm, name, ["langfuse"])
+
+
+def test_what_the_module_has_not_says_where_to_look() -> None:
+    """A name of LiteLLM's that is not here is no riddle; a setting that nobody made is `None`."""
+    with pytest.raises(AttributeError, match=r"litellm.token_counter is not here; docs/from-litellm.md"):
+        _ = litellm.token_counter  # type: ignore[attr-defined]
+    assert litellm.drop_params is None  # type: ignore[attr-defined]
 
 
 @virtual_time

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from compat_kit import MESSAGES, Recording, at, deployment
+from compat_kit import MESSAGES, Recording, at, deployment, refused
 
 from fallbackio import ConfigError
 from fallbackio.compat import litellm
@@ -321,6 +321,34 @@ async def test_a_router_gives_its_chains() -> None:
 
 
 @virtual_time
+async def test_a_routers_chain_has_sessions() -> None:
+    """A named session of a group's chain keeps to the deployment that answered it."""
+    router = Router([mocked("a", str(number)) for number in range(5)])
+    chain = await router.chain("a")
+    said = {(await chain.complete("Hi", session="ada")).text for _ in range(10)}
+
+    assert len(said) == 1
+
+
+@virtual_time
+async def test_settings_of_the_module_count_for_routers(settings_end_here: None) -> None:
+    """What neither the call nor the Router says, the module may."""
+    async with Simulator() as sim:
+        down = sim.add("down", DOWN)
+        litellm.num_retries = 0  # type: ignore[attr-defined]
+        litellm.drop_params = True  # type: ignore[attr-defined]
+        claude = at(down, "anthropic/claude", api_base=down.url("anthropic"))
+        with pytest.raises(litellm.ServiceUnavailableError):
+            await Router([{"model_name": "a", "litellm_params": claude}]).acompletion("a", MESSAGES, seed=1)
+        assert down.stats.requests == 1
+
+        down.behave(DOWN)
+        with pytest.raises(litellm.ServiceUnavailableError):
+            await Router([deployment("a", down)], num_retries=1).acompletion("a", MESSAGES)
+        assert down.stats.requests == 3
+
+
+@virtual_time
 async def test_a_closed_router_can_be_used_again() -> None:
     """`aclose` closes the connections of the loop; the next call opens new ones."""
     async with Simulator() as sim:
@@ -362,14 +390,14 @@ def test_what_cannot_work_is_said_when_it_is_made(model_list: Any, settings: Any
         Router(model_list, **settings)
 
 
-@pytest.mark.parametrize("name", [name for name, row in ROUTER.items() if row.how == "refused"])
+@pytest.mark.parametrize("name", refused(ROUTER))
 def test_settings_that_would_be_lost_are_refused(name: str) -> None:
     """A Router that could not do what it is told does not begin to."""
     with pytest.raises(ConfigError, match=f"Router: {name}= of LiteLLM is not taken"):
         Router([mocked("a", "yes")], **{name: "something"})
 
 
-@pytest.mark.parametrize("name", [name for name, row in DEPLOYMENT.items() if row.how == "refused"])
+@pytest.mark.parametrize("name", refused(DEPLOYMENT))
 def test_words_of_a_deployment_that_would_be_lost_are_refused(name: str) -> None:
     """So are those of one deployment, unless deployments that are at fault are to be left out."""
     entry = mocked("a", "yes", **{name: "something"})

@@ -13,7 +13,7 @@ from fallbackio.compat.litellm._limits import limits_of
 from fallbackio.compat.litellm._mocks import failing
 from fallbackio.compat.litellm._models import placed
 from fallbackio.compat.litellm._schema import response_format_of
-from fallbackio.compat.litellm._table import CALL, DEPLOYMENT, refuse
+from fallbackio.compat.litellm._table import CALL, PLACES, refuse
 from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import (
     AttemptError,
@@ -48,9 +48,12 @@ class Words:
 
     def __init__(self, function: str, given: Mapping[str, Any], messages: object) -> None:
         self.all = {name: value for name, value in given.items() if value is not None}
+        if "request_timeout" in self.all:
+            self.all.setdefault("timeout", self.all.pop("request_timeout"))
         refuse(CALL, self.all, function)
         self.params = {name: value for name, value in self.all.items() if name not in CALL}
         self.messages = [plain_message(message) for message in _sequence("messages", messages)]
+        self.params |= self.all.get("extra_body", {})
         options = dict(self.all.get("stream_options") or {})
         self.tells_usage = bool(options.pop("include_usage", False))
         if options:
@@ -71,7 +74,7 @@ class Words:
     @property
     def of_model(self) -> dict[str, Any]:
         """What describes the call's model: where it is, and with which key."""
-        return {name: value for name, value in self.all.items() if name in DEPLOYMENT}
+        return {name: value for name, value in self.all.items() if name in PLACES}
 
     @property
     def shared(self) -> dict[str, Any]:
@@ -103,24 +106,23 @@ def ask_of(model: str, words: Words, naming: Naming, **settings: Any) -> Ask:
     """The call over everybody whom it may ask."""
     if not isinstance(model, str) or not model:
         raise ConfigError(f"model must be a non-empty string, not {model!r}")
-    following = naming.following(model, words)
-    kind = words.tested
+    following, kind = naming.following(model, words), words.tested
+    for_long, for_refused = naming.larger(model, words), naming.other_policy(model, words)
     first: list[Endpoint | Pool] = (
         [failing(f"{model} (mocked failure)", kind, "a mocked failure, to test fallbacks", model=model)]
         if kind is not None
         else naming.steps(model, words)
     )
-    larger = _all_of(naming.larger(model, words), words, naming)
-    policy = _all_of(naming.other_policy(model, words), words, naming)
-    general = _all_of(following, words, naming)
     return Ask(
         messages=words.messages,
         params=words.params,
-        steps=distinct([*first, *general]),
-        larger=distinct(larger),
-        other_policy=distinct(policy),
+        steps=distinct([*first, *_all_of(following, words, naming)]),
+        larger=distinct(_all_of(for_long, words, naming)),
+        other_policy=distinct(_all_of(for_refused, words, naming)),
         limits=settings.pop("limits", None) or limits_of(words.all, stream=words.streams),
-        remember=not any(isinstance(one, Mapping) and "messages" in one for one in following),
+        remember=not any(
+            isinstance(one, Mapping) and "messages" in one for one in (*following, *for_long, *for_refused)
+        ),
         tells_usage=words.tells_usage,
         **settings,
     )

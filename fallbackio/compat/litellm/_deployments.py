@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from fallbackio.compat.litellm._calls import Words, plain_message
 from fallbackio.compat.litellm._endpoints import Look, endpoint_of
+from fallbackio.compat.litellm._process import PROCESS
 from fallbackio.compat.litellm._table import DEPLOYMENT, refuse
 from fallbackio.dialects import window_of
 from fallbackio.endpoint import Endpoint, Pool
@@ -152,7 +153,8 @@ def _weights(group: Sequence[Deployment]) -> dict[int, float]:
 def _endpoint(one: Deployment, weight: float, asked: Asked) -> Endpoint:
     words, own = asked.words, asked.own
     overrides = {name: value for name, value in own.items() if name not in ("model", "messages")}
-    params = {**one.params, **words.of_model, **overrides}
+    everywhere = {name: PROCESS.settings[name] for name in _EVERYWHERE if name in PROCESS.settings}
+    params = {**everywhere, **one.params, **words.of_model, **overrides}
     if (stands_for := one.matches(asked.model)) is not None and isinstance(params["model"], str):
         params["model"] = params["model"].replace("*", stands_for)
     messages = tuple(map(plain_message, own["messages"])) if "messages" in own else None
@@ -176,6 +178,9 @@ def _endpoint(one: Deployment, weight: float, asked: Asked) -> Endpoint:
         embedding_model=base_model,
     )
 
+
+# Settings of LiteLLM's module that count for deployments, too.
+_EVERYWHERE = ("drop_params", "headers")
 
 _CAN = {
     "supports_function_calling": "tools",

@@ -30,6 +30,9 @@ __all__ = ["Look", "endpoint_of", "from_environment", "own_params"]
 Look = Callable[[str], str | None]
 """Gives the value of a variable of the environment, or `None`."""
 
+# What is no field of a request under its own name.
+_APART = frozenset({"messages", "extra_body"})
+
 _FROM_ENVIRONMENT = "os.environ/"
 
 
@@ -60,7 +63,8 @@ def from_environment(name: str) -> str | None:
 
 def own_params(told: Mapping[str, Any]) -> dict[str, Any]:
     """What is the provider's to read: every parameter that is not LiteLLM's own."""
-    return {name: value for name, value in told.items() if name not in DEPLOYMENT and name != "messages"}
+    named = {name: value for name, value in told.items() if name not in DEPLOYMENT and name not in _APART}
+    return {**named, **told.get("extra_body", {})}
 
 
 def endpoint_of(

@@ -56,6 +56,11 @@ class _Watched(ModuleType):
         else:
             _set(name, value)
 
+    def __getattr__(self, name: str) -> Any:
+        if name in OF_CALLS:
+            return PROCESS.settings.get(name)
+        raise AttributeError(f"litellm.{name} is not here; docs/from-litellm.md says what is")
+
 
 def watch(module: str) -> None:
     """Take settings of this module for all calls that follow; one that would be lost is a `ConfigError`."""

@@ -154,9 +154,12 @@ class Router:
     def _asked(self, function: str, model: str, messages: Sequence[Any], given: Mapping[str, Any]) -> Ask:
         try:
             words = Words(function, given, messages)
-            naming = _Groups(self, words)
-            told = {**self._settings, **self._retries_of(model), **words.all}
-            own = [one.params for name in (model, *naming.names) for one in self.found(name)]
+            naming = _Groups(self)
+            told = {**PROCESS.settings, **self._settings, **self._retries_of(model), **words.all}
+            following = [
+                one if isinstance(one, str) else one["model"] for one in naming.following(model, words)
+            ]
+            own = [one.params for name in (model, *following) for one in self.found(name)]
             goes_on = self._settings.get("enable_mid_stream_fallback_continuation")
             return ask_of(
                 model,
@@ -232,23 +235,8 @@ class Router:
 class _Groups:
     """The names of one call of a Router."""
 
-    def __init__(self, router: Router, words: Words) -> None:
+    def __init__(self, router: Router) -> None:
         self._router = router
-        self._words = words
-
-    @property
-    def names(self) -> list[str]:
-        """The groups that any fallback of the call names."""
-        tables = [
-            self._router.table_of(kind, self._words)
-            for kind in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
-        ]
-        return [
-            one if isinstance(one, str) else one["model"]
-            for table in tables
-            for targets in table.values()
-            for one in targets
-        ]
 
     def steps(self, model: str, words: Words, own: Mapping[str, Any] | None = None) -> list[Endpoint | Pool]:
         """The pools of that group."""
