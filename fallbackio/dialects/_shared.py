@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from fallbackio.errors import BadAnswer
+from fallbackio.errors import BadAnswer, ContentFiltered
 from fallbackio.model import Delta, Reply, ToolCallDelta
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "deltas_of",
     "json_object",
     "logprobs_of",
+    "refuse_swallowed",
     "scored",
     "shape",
     "short",
@@ -69,6 +70,16 @@ def short(text: str) -> str:
 def count(value: object) -> int:
     """A number of tokens; 0 for what is none."""
     return value if type(value) is int and value > 0 else 0
+
+
+def refuse_swallowed(finish_reason: str, said: object, why: object = "", code: object = None) -> None:
+    """Raise `ContentFiltered` for an answer of which a filter has left nothing.
+
+    `said` is whether text, a call or a refusal came before the end; `why` and `code` are the provider's.
+    """
+    if finish_reason == "content_filter" and not said:
+        message = short(why) if isinstance(why, str) and why else "nothing of the answer was left"
+        raise ContentFiltered(message, code=code if isinstance(code, str) and code else None)
 
 
 def logprobs_of(tokens: Any) -> dict[str, Any] | None:

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS
 from fallbackio.dialects._state import state_of
-from fallbackio.errors import AttemptError, BadAnswer, InvalidRequest, Overloaded, RateLimited, ServerFault
+from fallbackio.errors import (
+    AttemptError,
+    BadAnswer,
+    ContentFiltered,
+    InvalidRequest,
+    Overloaded,
+    RateLimited,
+    ServerFault,
+)
 from fallbackio.model import Delta, FunctionCall, Reply, ToolCall, ToolCallDelta, Usage
 
 CLIENT = DIALECTS["anthropic"].client
@@ -185,10 +193,32 @@ def message(**fields: Any) -> bytes:
 )
 def test_stop_reasons(stop_reason: str, finish_reason: str) -> None:
     """Every stop reason has OpenAI's word, and a new one is passed on, plain and streamed alike."""
-    ended = wire({"type": "message_delta", "delta": {"stop_reason": stop_reason}}, {"type": "message_stop"})
+    text = {"type": "text", "text": "Yo"}
+    said = {"type": "content_block_start", "index": 0, "content_block": text}
+    stopped = {"type": "content_block_stop", "index": 0}
+    ended = {"type": "message_delta", "delta": {"stop_reason": stop_reason}}
 
-    assert finish_reason == CLIENT.decode(message(stop_reason=stop_reason)).finish_reason
-    assert finish_reason == read(ended)[-1].finish_reason
+    assert finish_reason == CLIENT.decode(message(content=[text], stop_reason=stop_reason)).finish_reason
+    assert finish_reason == read(wire(said, stopped, ended, {"type": "message_stop"}))[-1].finish_reason
+
+
+@pytest.mark.parametrize(
+    ("details", "message_of_it", "code"),
+    [
+        ({"category": "bio", "explanation": "It is about germs."}, "It is about germs.", "bio"),
+        ({"category": None, "explanation": None}, "nothing of the answer was left", "refusal"),
+        (None, "nothing of the answer was left", "refusal"),
+    ],
+)
+def test_a_refusal_without_an_answer(details: Any, message_of_it: str, code: str) -> None:
+    """A refusal that says nothing is an error with Anthropic's explanation, plain and streamed alike."""
+    delta = {"stop_reason": "refusal", "stop_details": details}
+    ended = wire({"type": "message_delta", "delta": delta}, {"type": "message_stop"})
+
+    for refused in (lambda: CLIENT.decode(message(**delta)), lambda: read(ended)):
+        with pytest.raises(ContentFiltered) as raised:
+            refused()
+        assert (message_of_it, code) == (raised.value.message, raised.value.code)
 
 
 def test_an_empty_answer_is_one() -> None:

@@ -371,7 +371,8 @@ TEXTS = st.none() | st.text(min_size=1)
 def replies(draw: st.DrawFn) -> Reply:
     calls = draw(st.lists(CALLS, max_size=3).map(tuple))
     content = draw(TEXTS) or (None if calls else "")
-    reasons = ["tool_calls"] if calls else ["stop", "length", "content_filter"]
+    # Of an answer that says nothing a filter leaves no answer.
+    reasons = ["tool_calls"] if calls else ["stop", "length", *(["content_filter"] if content else [])]
     fresh, cached, written, said, reasoned = sorted(
         draw(st.tuples(*[st.integers(1, 10**6)] * 5)), reverse=True
     )

@@ -272,7 +272,7 @@ REPLIES = {
         choices=(Choice(Message(None, (ToolCall("a", FunctionCall("f", "{}")),)), "tool_calls"),)
     ),
     "length": Reply(choices=(Choice(Message("Hel"), "length"),)),
-    "filtered": Reply(choices=(Choice(Message(""), "content_filter"),)),
+    "filtered": Reply(choices=(Choice(Message("Hel"), "content_filter"),)),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._shared import JSON_ANSWER, count, json_object
+from fallbackio.dialects._shared import JSON_ANSWER, count, json_object, refuse_swallowed
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.dialects.anthropic._errors import in_band
 from fallbackio.dialects.anthropic._thinking import BLOCKS, state
@@ -75,6 +75,7 @@ def _reply(answer: dict[str, Any]) -> Reply:
                 reason = _CALLED_TO_ANSWER.get(reason, reason)
             else:
                 calls.append(call)
+    refuse_swallowed(reason, any(texts) or calls, *_refusal(answer.get("stop_details")))
     model = _str(answer.get("model") or "")
     message = Message(
         content="".join(texts) if texts or not calls else None,
@@ -90,6 +91,13 @@ def _reply(answer: dict[str, Any]) -> Reply:
         usage=_usage(usage if isinstance(usage, dict) else {}),
         extra={name: value for name, value in answer.items() if name not in _KNOWN and value is not None},
     )
+
+
+def _refusal(details: object) -> tuple[object, object]:
+    """Why it was refused, and the category of that."""
+    if not isinstance(details, dict):
+        return "", "refusal"
+    return details.get("explanation"), details.get("category") or "refusal"
 
 
 # A model that was made to call the tool of the answer has just answered.
@@ -138,6 +146,8 @@ class AnthropicReader:
         self._calls = 0
         self._answers = 0  # calls that are the answer's text
         self._thoughts: list[dict[str, Any]] = []
+        self._spoke = False
+        self._details: object = None  # about a refusal
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that `chunk` completes."""
@@ -172,6 +182,7 @@ class AnthropicReader:
         kind = piece["type"]
         if kind == "text_delta":
             text = _str(piece["text"])
+            self._spoke = self._spoke or bool(text)
             return Delta(text, id=self._id, model=self._model) if text else None
         if kind == "input_json_delta" and type(block) is _OpenCall:
             arguments = _str(piece["partial_json"])
@@ -215,6 +226,7 @@ class AnthropicReader:
         self._open[index] = None
         if kind == "text":
             text = block.get("text")
+            self._spoke = self._spoke or bool(text)
             return Delta(_str(text), id=self._id, model=self._model) if text else None
         if kind in BLOCKS:
             thought = self._open[index] = _OpenThought(block)
@@ -247,6 +259,7 @@ class AnthropicReader:
         reason = event["delta"].get("stop_reason")
         if reason is not None:
             self._stop_reason = _str(reason)
+            self._details = event["delta"].get("stop_details")
         self._count(event.get("usage"))
 
     def _count(self, counts: object) -> None:
@@ -257,9 +270,10 @@ class AnthropicReader:
     def _finish(self) -> Delta:
         if self._stop_reason is None or self._open:
             raise BadAnswer("the answer ended without a stop_reason or inside a block")
+        reason = _finish_reason(self._stop_reason)
+        refuse_swallowed(reason, self._spoke or self._calls or self._answers, *_refusal(self._details))
         self.finished = True
         usage = _usage(self._usage) if self._usage else None
-        reason = _finish_reason(self._stop_reason)
         if self._answers:
             reason = _CALLED_TO_ANSWER.get(reason, reason)
         kept = state(self._model, self._thoughts)

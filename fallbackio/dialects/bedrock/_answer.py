@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from fallbackio import _aws
-from fallbackio.dialects._shared import JSON_ANSWER, count, json_object
+from fallbackio.dialects._shared import JSON_ANSWER, count, json_object, refuse_swallowed
 from fallbackio.dialects._state import state_of
 from fallbackio.dialects.bedrock._errors import in_band
 from fallbackio.errors import AttemptError, BadAnswer
@@ -53,6 +53,7 @@ def _reply(answer: dict[str, Any]) -> Reply:
     for block in answer["output"]["message"]["content"]:
         said.add(block)
     reason = _finish_reason(answer["stopReason"], only_answered=bool(said.answers and not said.calls))
+    refuse_swallowed(reason, any(said.texts) or said.calls or said.answers, code=answer["stopReason"])
     return Reply(
         choices=(Choice(said.message(), reason),),
         usage=_usage(answer.get("usage"), answer.get("additionalModelResponseFields")),
@@ -169,6 +170,7 @@ class BedrockReader:
         self._answered = False  # whether there was a call of the reserved tool
         self._thoughts: dict[int, _Thought] = {}
         self._citations: list[Any] = []
+        self._spoke = False
 
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that `chunk` completes."""
@@ -205,6 +207,7 @@ class BedrockReader:
     def _piece(self, index: int, piece: Mapping[str, Any]) -> Delta | None:
         if "text" in piece:
             text = _str(piece["text"])
+            self._spoke = self._spoke or bool(text)
             return Delta(text) if text else None
         if "toolUse" in piece:
             return self._open[index].piece(_str(piece["toolUse"]["input"]))
@@ -251,6 +254,7 @@ class BedrockReader:
         reason = _finish_reason(event["stopReason"], only_answered=self._answered and not self._calls)
         if self._open:
             raise BadAnswer("the answer ended inside a tool call")
+        refuse_swallowed(reason, self._spoke or self._calls or self._answered, code=event["stopReason"])
         self._stopped = True
         self._own = event.get("additionalModelResponseFields")
         thoughts = [thought.block() for _, thought in sorted(self._thoughts.items())]

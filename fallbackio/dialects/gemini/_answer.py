@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._shared import count, json_object, logprobs_of, short
+from fallbackio.dialects._shared import count, json_object, logprobs_of, refuse_swallowed, short
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.dialects._state import state_of
 from fallbackio.dialects.gemini._errors import in_band, unwrapped
@@ -276,7 +276,7 @@ def _refuse_empty(candidates: Iterable[_Candidate]) -> None:
         reasons.append(candidate.reason)
     filtered = [reason for reason in reasons if _FINISHES.get(reason) == "content_filter"]
     if filtered:
-        raise ContentFiltered("nothing of the answer was left", code=filtered[0])
+        refuse_swallowed("content_filter", False, code=filtered[0])
     if "STOP" in reasons:
         raise BadAnswer("an answer that says nothing", code="STOP")
 

@@ -17,7 +17,7 @@ import orjson
 from fallbackio.dialects import _quirks
 from fallbackio.dialects._dialect import CredentialKind
 from fallbackio.dialects._place import base_of, headers_of
-from fallbackio.dialects._shared import count, json_object
+from fallbackio.dialects._shared import count, json_object, refuse_swallowed
 from fallbackio.dialects._state import KEY, own_state
 from fallbackio.dialects._vendors import VENDORS, Vendor
 from fallbackio.dialects.openai._errors import failure, in_band
@@ -107,10 +107,15 @@ class OpenAIClient:
             raise BadAnswer("an answer without choices")
         usage = answer.pop("usage", None)
         answer.pop("object", None)
+        read = tuple([_choice(position, choice) for position, choice in enumerate(choices)])
+        if any(choice.finish_reason == "content_filter" for choice in read):
+            messages = [choice.message for choice in read]
+            said = any(message.content or message.tool_calls or message.refusal for message in messages)
+            refuse_swallowed("content_filter", said, code="content_filter")
         return Reply(
             id=string(answer.pop("id", "")),
             model=string(answer.pop("model", "")),
-            choices=tuple([_choice(position, choice) for position, choice in enumerate(choices)]),
+            choices=read,
             usage=usage_of(usage) if usage else NO_USAGE,
             created=count(answer.pop("created", 0)),
             extra=answer,

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._shared import count
+from fallbackio.dialects._shared import count, refuse_swallowed
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.dialects.openai._errors import in_band
 from fallbackio.dialects.openai._values import (
@@ -39,6 +39,8 @@ class OpenAIReader:
         # Choices that have shown anything, and those of them that have their finish reason.
         self._seen: set[int] = set()
         self._ended: set[int] = set()
+        # Whether anything was said, and whether an end was a filter's.
+        self._spoke = self._filtered = False
         self._calls: dict[int, _Calls] = {}
         self._usage: object = None
         # What a vendor says besides the answer; whoever reads a variant of the format fills it.
@@ -67,6 +69,8 @@ class OpenAIReader:
     def _close(self) -> list[Delta]:
         if not self._ended or self._seen - self._ended:
             raise BadAnswer("the stream ended without its finish reason")
+        if self._filtered:
+            refuse_swallowed("content_filter", self._spoke, code="content_filter")
         self.finished = True
         usage = usage_of(self._usage)
         return [self._last(usage or None)] if usage or self._extra else []
@@ -121,6 +125,7 @@ class OpenAIReader:
             and not choice.get("logprobs")
         ):
             if text:
+                self._spoke = True
                 deltas.append(
                     Delta(text, (), None, None, "", "", index, self._id, self._model, self._created)
                 )
@@ -134,11 +139,13 @@ class OpenAIReader:
             finish = None
         elif finish is not None:
             self._ended.add(index)
+            self._filtered = self._filtered or finish == "content_filter"
         text, thought = content_of(delta.get("content"))
         reasoning = thought or string(delta.get("reasoning_content")) or string(delta.get("reasoning"))
         refusal = string(delta.get("refusal"))
         parts = delta.get("tool_calls")
         calls = self._calls.setdefault(index, _Calls()).take(parts) if parts else ()
+        self._spoke = self._spoke or bool(text or calls or refusal)
         scores = logprobs_in(choice)
         if not (text or calls or reasoning or refusal or scores or finish is not None):
             return None

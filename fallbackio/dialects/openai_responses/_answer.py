@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fallbackio.dialects._shared import count, logprobs_of
+from fallbackio.dialects._shared import count, logprobs_of, refuse_swallowed
 from fallbackio.dialects._state import state_of
 from fallbackio.dialects.openai._values import string
 from fallbackio.dialects.openai_responses._errors import failed
@@ -46,6 +46,7 @@ def reply_of(response: dict[str, Any]) -> Reply:
     finish = finish_of(response, string(response.get("status")), said)
     if not output and finish == "stop":
         raise BadAnswer("a response with nothing in it")
+    refuse_swallowed(finish, said.text or said.calls or said.refusal, code=finish)
     scores = logprobs_of(said.logprobs)
     extra = {"logprobs": scores} if scores else {}
     return Reply(

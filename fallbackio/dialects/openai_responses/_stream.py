@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._shared import logprobs_of
+from fallbackio.dialects._shared import logprobs_of, refuse_swallowed
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.dialects.openai._values import string
 from fallbackio.dialects.openai_responses._answer import created_of, extra_of, finish_of, usage_of
@@ -181,6 +181,8 @@ class ResponsesReader:
         finish = finish_of(response, status, said)
         if finish == "stop" and not (output or self._spoke or self._refused):
             raise BadAnswer("a response with nothing in it")
+        streamed = self._spoke or self._refused or self._argued
+        refuse_swallowed(finish, streamed or said.text or said.calls or said.refusal, code=finish)
         deltas += self._unsaid(said)
         deltas.append(
             Delta(
