@@ -241,7 +241,7 @@ class Chain(Coordinator):
         source = self._source if path is None else attrs.evolve(self._source, path=Path(path).absolute())
         # Its sinks are ours, and are told already.
         fresh = attrs.evolve(source, given={**source.given, "sinks": ()}).load(type(self))
-        old, making = self._setup, self._making.again(fresh._making.policy, self._setup.named)
+        old, making = self._setup, self._making.again(fresh._making.policy)
         setup = succeeding(old, fresh._setup, making)
         # From here on nothing fails, and nobody runs between the first line and the last.
         for route in setup.routes:

@@ -30,19 +30,29 @@ class Making:
     chance: random.Random
     tell: Fanout
     rooms: Rooms = field(factory=Rooms)
-    known: Mapping[str, Route] = field(factory=dict)  # of the chain before it was reloaded, by their names
 
-    def again(self, policy: BreakerPolicy, known: Mapping[str, Route]) -> Making:
-        """For the same chain with other settings: endpoints that are `known` keep what they have learnt."""
-        return evolve(self, policy=policy, rooms=Rooms(self.rooms), known=known)
+    def again(self, policy: BreakerPolicy) -> Making:
+        """For the same chain with other settings."""
+        return evolve(self, policy=policy, rooms=Rooms(self.rooms))
 
     def steps(self, resolved: Iterable[Resolved], *, compared: bool) -> tuple[Step, ...]:
         """The steps, ready to be asked; `compared` where single endpoints are, as a pool's members are."""
         return tuple([self._step(step, compared) for step in resolved])
 
-    def again_as(self, steps: Iterable[Step]) -> tuple[Step, ...]:
-        """Steps of another chain, which has not been used, as steps of this one."""
-        return tuple([Step(tuple(map(self._taken_over, step.routes)), step.balance) for step in steps])
+    def taken_over(self, steps: Iterable[Step], known: Mapping[str, Route]) -> tuple[Step, ...]:
+        """Steps of another chain, which has not been used, as steps of this one.
+
+        Endpoints that are the same as the `known` ones of their names keep what those have learnt.
+        """
+        return tuple(
+            [
+                Step(
+                    tuple([self._taken_over(one, known.get(one.spec.name)) for one in step.routes]),
+                    step.balance,
+                )
+                for step in steps
+            ]
+        )
 
     def _step(self, step: Resolved, compared: bool) -> Step:
         balance = None if step.balance is None else BALANCES[step.balance]
@@ -63,9 +73,8 @@ class Making:
             price=price_of(endpoint) if priced else None,
         )
 
-    def _taken_over(self, route: Route) -> Route:
+    def _taken_over(self, route: Route, old: Route | None) -> Route:
         spec, room = route.spec, self.rooms.of(route.spec)
-        old = self.known.get(spec.name)
         if old is None or _place(old.spec) != _place(spec):
             breaker = Breaker(spec.name, self.policy, chance=self.chance, on_move=self.tell)
             return evolve(route, provider=provider_of(spec, self.session), breaker=breaker, room=room)

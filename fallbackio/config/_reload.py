@@ -73,7 +73,7 @@ class Reloaded:
 
 def succeeding(old: Setup, fresh: Setup, making: Making) -> Setup:
     """The setup of a chain that goes on by the settings of `fresh`, with endpoints of `making`."""
-    steps = making.again_as(fresh.steps)
+    steps = making.taken_over(fresh.steps, old.named)
     same_budget = fresh.budget.ratio == old.budget.ratio
     return evolve(fresh, steps=steps, budget=old.budget if same_budget else fresh.budget)
 

@@ -13,7 +13,6 @@ from fallbackio import clock
 from fallbackio._checks import nearest
 from fallbackio.breaker import BreakerPolicy
 from fallbackio.chain import Setup
-from fallbackio.config._pools import Resolved
 from fallbackio.config.checks import _surroundings
 from fallbackio.config.checks._finding import Finding, Hit, Rule
 from fallbackio.config.checks._lacks import described
@@ -21,8 +20,9 @@ from fallbackio.config.checks._reading import UNUSED
 from fallbackio.config.checks._registry import RULES
 from fallbackio.config.checks._subject import Lack, Subject
 from fallbackio.config.files._file import members_of, sections_of
+from fallbackio.config.files._problems import SECRET
 from fallbackio.config.files._sections import Given, standing_in
-from fallbackio.endpoint import Endpoint, Pool
+from fallbackio.endpoint import Endpoint
 from fallbackio.errors import ConfigError
 
 __all__ = ["Report", "check_file", "check_setup"]
@@ -78,7 +78,10 @@ def check_file(
     if name is not None and name not in sections.names:
         raise ConfigError(f"{path}: {nearest('chain', name, sections.names)}")
     rules = {rule.code: rule for rule in RULES}
-    found = [rules[one.code].at(Hit(one.where, one.text, MENDS[one.code])) for one in problems]
+    found = [
+        rules[one.code].at(Hit(one.where, one.text, mend=_SPOILT if one.code == SECRET else ""))
+        for one in problems
+    ]
     found += [
         UNUSED.at(Hit(place, "no chain asks for it", "name it in the steps of a chain, or take it out"))
         for place in sections.unused
@@ -97,24 +100,14 @@ def check_file(
 
 
 # What mends a slip is said where it is found; only a key needs more than that.
-MENDS = {
-    "FB002": "",
-    "FB003": "",
-    "FB004": "",
-    "FB005": "take it out and set a variable; and have the key renewed, because it has been in a file",
-}
+_SPOILT = "take it out and set a variable; and have the key renewed, because it has been in a file"
 
 
 def check_setup(
     setup: Setup, breaker: BreakerPolicy, *, ignore: Iterable[str] = (), today: date | None = None
 ) -> list[Finding]:
     """Judge a chain that has been built."""
-    steps = tuple(
-        [
-            Resolved(tuple([route.spec for route in step.routes]), None if step.balance is None else "given")
-            for step in setup.steps
-        ]
-    )
+    steps = tuple([tuple([route.spec for route in step.routes]) for step in setup.steps])
     subject = Subject(setup=setup, breaker=breaker, steps=steps, today=today or _today())
     left = _known(ignore)
     found = [finding for rule in RULES for finding in rule.findings(subject) if finding.code not in left]
@@ -122,26 +115,18 @@ def check_setup(
 
 
 def _judged(name: str, given: Given, today: date) -> list[Finding]:
-    endpoints: dict[str, tuple[Endpoint, tuple[Lack, ...]]] = {
+    known: dict[str, tuple[Endpoint, tuple[Lack, ...]]] = {
         spec.name: described(spec) for step in given.steps for spec in members_of(step)
     }
     stand_in = standing_in(given.settings if given.sound else {})
     subject = Subject(
         setup=stand_in._setup,
         breaker=stand_in._making.policy,
-        steps=tuple(
-            [
-                Resolved(
-                    tuple([endpoints[spec.name][0] for spec in members_of(step)]),
-                    step.balance if isinstance(step, Pool) else None,
-                )
-                for step in given.steps
-            ]
-        ),
+        steps=tuple([tuple([known[spec.name][0] for spec in members_of(step)]) for step in given.steps]),
         today=today,
         where=f"chain.{name}",
         places=given.places,
-        lacks={known: lacks for known, (_, lacks) in endpoints.items()},
+        lacks={one: lacks for one, (_, lacks) in known.items()},
     )
     # Of a chain that has a slip in it only that can be said which does not depend on the rest.
     rules: Iterable[Rule] = RULES if given.sound else _surroundings.RULES

@@ -51,7 +51,7 @@ def _neighbours(subject: Subject) -> Iterator[Hit]:
     if subject.setup.strategy.one_at_a_time or len(subject.vendors) == 1:
         return
     first, *others = subject.endpoints
-    alone = all(len(step.endpoints) == 1 for step in subject.steps[:2])
+    alone = all(len(step) == 1 for step in subject.steps[:2])
     if alone and others and others[0].vendor == first.vendor:
         other = next(spec for spec in others if spec.vendor != first.vendor)
         what = f"{first.name} is hedged by {others[0].name} of the same vendor"

@@ -9,7 +9,6 @@ from attrs import field, frozen
 
 from fallbackio.breaker import BreakerPolicy
 from fallbackio.chain import Setup
-from fallbackio.config._pools import Resolved
 from fallbackio.config._prices import listed
 from fallbackio.endpoint import Endpoint
 
@@ -32,7 +31,7 @@ class Subject:
     Attributes:
         setup: Its settings; the endpoints in it may be a stand-in.
         breaker: When an endpoint is left alone.
-        steps: Its endpoints, as far as they are known.
+        steps: Its endpoints, as far as they are known; those of a pool are one step.
         today: The day on which it is judged.
         where: The place of its settings in the file, `chain.chat`; empty for a chain made in code.
         places: Where endpoints are described, by their names.
@@ -41,7 +40,7 @@ class Subject:
 
     setup: Setup
     breaker: BreakerPolicy
-    steps: tuple[Resolved, ...]
+    steps: tuple[tuple[Endpoint, ...], ...]
     today: date
     where: str = ""
     places: Mapping[str, str] = field(factory=dict)
@@ -50,7 +49,7 @@ class Subject:
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """All of them, in their order."""
-        return tuple([spec for step in self.steps for spec in step.endpoints])
+        return tuple([spec for step in self.steps for spec in step])
 
     @property
     def vendors(self) -> frozenset[str]:
