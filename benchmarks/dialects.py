@@ -16,15 +16,15 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
+
+from page import write
 
 from fallbackio import Delta, Endpoint, Message, Reply, Request, Usage
 from fallbackio.dialects import DIALECTS, Dialect, repaired
 from fallbackio.endpoint import unnoted
 from fallbackio.model import Choice
 
-README = Path(__file__).with_name("README.md")
 PIECES = 200
 
 TOOL = {
@@ -123,14 +123,6 @@ def measure(rounds: int) -> str:
     return "\n".join(lines)
 
 
-def write(text: str) -> None:
-    """Replace the generated part of benchmarks/README.md."""
-    begin, end = "<!-- dialects: begin -->", "<!-- dialects: end -->"
-    page = README.read_text(encoding="utf-8")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few rounds")
@@ -139,7 +131,7 @@ def main() -> None:
     text = measure(3 if options.quick else 51)
     print(text)
     if options.write:
-        write(text)
+        write("dialects", text)
 
 
 if __name__ == "__main__":

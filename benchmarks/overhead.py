@@ -23,12 +23,12 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
-from attrs import frozen
+from attrs import asdict, frozen
+from page import save, write
 
 import fallbackio
 from fallbackio.simulator import Behaviour, Simulator
@@ -38,7 +38,6 @@ MESSAGES = [
     {"role": "system", "content": "You answer in one sentence."},
     {"role": "user", "content": "Summarize this ticket: the printer on the third floor is on fire."},
 ]
-README = Path(__file__).with_name("README.md")
 FIVE = "aiohttp, anyio, aiobreaker, attrs, orjson"
 
 Call = Callable[[], Awaitable[str]]
@@ -229,14 +228,6 @@ def report(rows: list[Row], hedge_s: float, imported: tuple[float, float], round
     )
 
 
-def write(text: str) -> None:
-    """Replace the generated part of benchmarks/README.md."""
-    begin, end = "<!-- overhead: begin -->", "<!-- overhead: end -->"
-    page = README.read_text(encoding="utf-8")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
@@ -252,7 +243,8 @@ def main() -> None:
     text = report(rows, hedge_s, import_cost(9), options.rounds, options.calls)
     print(text)
     if options.write:
-        write(text)
+        save("overhead", dict(zip(("plain", "stream"), map(asdict, rows), strict=True)))
+        write("overhead", text)
 
 
 if __name__ == "__main__":

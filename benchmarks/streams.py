@@ -30,11 +30,11 @@ from typing import Any
 import aiohttp
 import orjson
 from attrs import frozen
+from page import write
 from streams_provider import PACE_S, Provider, allow_many_files, line_of, python
 
 import fallbackio
 
-README = Path(__file__).with_name("README.md")
 MIB = 2**20
 MESSAGES = [{"role": "user", "content": "Tell a story."}]
 
@@ -303,14 +303,6 @@ def _report(
     )
 
 
-def write(text: str) -> None:
-    """Replace the generated part of benchmarks/README.md."""
-    begin, end = "<!-- streams: begin -->", "<!-- streams: end -->"
-    page = README.read_text(encoding="utf-8")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes")
@@ -330,7 +322,7 @@ def main() -> None:
         text = asyncio.run(measure(QUICK if options.quick else Sizes()))
         print(text)
         if options.write:
-            write(text)
+            write("streams", text)
 
 
 if __name__ == "__main__":

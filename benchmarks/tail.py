@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import anyio
 from attrs import frozen
+from page import write
 
 import fallbackio
 from fallbackio import Endpoint, Hedge, Race, Sequence
@@ -25,7 +25,6 @@ from fallbackio.chain import Strategy
 from fallbackio.simulator import Behaviour, Fault, Lognormal, Simulator, Sometimes, Stall
 from fallbackio.testing import run
 
-README = Path(__file__).with_name("README.md")
 RATE = 2.0  # calls per second
 SEED = 20261122
 
@@ -139,14 +138,6 @@ def report(calls: int) -> str:
     return "\n".join([head, "", *parts])
 
 
-def write(text: str) -> None:
-    """Replace the generated part of benchmarks/README.md."""
-    begin, end = "<!-- tail: begin -->", "<!-- tail: end -->"
-    page = README.read_text(encoding="utf-8")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--calls", type=int, default=6000)
@@ -155,7 +146,7 @@ def main() -> None:
     text = report(options.calls)
     print(text)
     if options.write:
-        write(text)
+        write("tail", text)
 
 
 if __name__ == "__main__":
