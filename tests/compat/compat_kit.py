@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import field, frozen
 
+from fallbackio.compat.litellm._process import PROCESS
 from fallbackio.compat.litellm._table import Table
 from fallbackio.model import Request
 from fallbackio.simulator import Behaviour, Exchange, Fault, Plan, SimulatedEndpoint, Simulator
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 NAMES = ("one", "two", "three")
 
@@ -87,6 +92,19 @@ class Recording(Fault):
 
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
+
+
+def settings_end_here(test: Callable[P, T]) -> Callable[P, T]:
+    """Settings of the module are the program's; the next test has its own."""
+
+    @functools.wraps(test)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return test(*args, **kwargs)
+        finally:
+            PROCESS.settings.clear()
+
+    return wrapper
 
 
 def refused(table: Table) -> list[str]:

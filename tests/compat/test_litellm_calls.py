@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from compat_kit import MESSAGES, Recording, at, refused
+from compat_kit import MESSAGES, Recording, at, refused, settings_end_here
 
 from fallbackio import ConfigError
 from fallbackio.compat import litellm
@@ -234,8 +234,9 @@ async def test_a_larger_model_gets_what_is_left_of_the_time() -> None:
         assert slow.stats.requests == 0
 
 
+@settings_end_here
 @virtual_time
-async def test_settings_of_the_module_are_every_calls(settings_end_here: None) -> None:
+async def test_settings_of_the_module_are_every_calls() -> None:
     """`litellm.drop_params = True` counts for calls that do not say otherwise."""
     async with Simulator() as sim:
         one = sim.add("one")
@@ -252,7 +253,8 @@ async def test_settings_of_the_module_are_every_calls(settings_end_here: None) -
         assert down.stats.requests == 1
 
 
-def test_settings_of_the_module_that_would_be_lost_are_refused(settings_end_here: None) -> None:
+@settings_end_here
+def test_settings_of_the_module_that_would_be_lost_are_refused() -> None:
     """Callbacks that nobody calls, or a cache that is none, are said when they are set."""
     litellm.set_verbose = True  # type: ignore[attr-defined]
     litellm.suppress_debug_info = True  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from compat_kit import MESSAGES, Recording, at, deployment, refused
+from compat_kit import MESSAGES, Recording, at, deployment, refused, settings_end_here
 
 from fallbackio import ConfigError
 from fallbackio.compat import litellm
@@ -330,8 +330,9 @@ async def test_a_routers_chain_has_sessions() -> None:
     assert len(said) == 1
 
 
+@settings_end_here
 @virtual_time
-async def test_settings_of_the_module_count_for_routers(settings_end_here: None) -> None:
+async def test_settings_of_the_module_count_for_routers() -> None:
     """What neither the call nor the Router says, the module may."""
     async with Simulator() as sim:
         down = sim.add("down", DOWN)
