@@ -382,7 +382,7 @@ class Coordinator:
         """A call that asks for an answer, of the endpoints that can express and hold the request."""
         self._gate.check(setup.name)
         needs = setup.needs if wish.require == () else _needed(setup, wish.require)
-        for route in setup.routes:
+        for route in setup.kinds if not needs else setup.routes:
             if not (needs and route.lacks(needs)):  # nobody asks it, so it has no say
                 route.check(request)
         call = self._begin(setup, request, wish)
@@ -422,7 +422,7 @@ class Coordinator:
             drain=partial(self._background.drain, setup.strategy.drain_losers),
             demand=demand,
             leave=self._gate.leave,
-            served_by=None if session is None else partial(session.answered, setup),
+            served_by=None if session is None else partial(session.answered, setup, session.stays),
         )
         if self._tell.listened_to:
             name = "" if session is None else session.name
@@ -432,11 +432,11 @@ class Coordinator:
     def _turns(self, setup: Setup, session: Session | None, now: float) -> Iterator[Turn]:
         """Whom this call asks, in which order."""
         steps = quickest_first(setup.steps, now) if setup.fastest else setup.steps
-        turns = ordered(steps, now, self._chance)
         if session is not None:
-            return session.turns(turns, now, setup)
-        if setup.warm and len(setup.steps) > 1 and self._chance.random() < setup.warm:
-            return warmed(setup.steps, turns, now, self._chance)
+            return session.turns(steps, now, self._chance, setup)
+        turns = ordered(steps, now, self._chance)
+        if setup.warm and len(steps) > 1 and self._chance.random() < setup.warm:
+            return warmed(steps, turns, now, self._chance)
         return turns
 
     async def _open(self, call: Call) -> Opened:

@@ -43,7 +43,9 @@ def _expected_s(load: Load, now: float) -> float:
     return load.seconds(now) * load.crowding
 
 
-def ordered(steps: Sequence[Step], now: float, lots: random.Random) -> Iterator[Turn]:
+def ordered(
+    steps: Sequence[Step], now: float, lots: random.Random, without: Route | None = None
+) -> Iterator[Turn]:
     """All endpoints, the first choice first; lazily, because a call rarely asks more than one.
 
     One that comes back after a recovery keeps its place in a share of the calls only (slow start);
@@ -52,10 +54,15 @@ def ordered(steps: Sequence[Step], now: float, lots: random.Random) -> Iterator[
     alone = len(steps) == 1 and len(steps[0].routes) == 1
     for step in steps:
         for route in _members(step, now, lots):
-            if alone or route.takes(now, lots):
-                yield Turn(route)
-            else:
-                yield Turn(route, postponed=True, why="" if step.balance else BACK)
+            if route is not without:
+                yield turn_of(route, now, lots, alone=alone, why="" if step.balance else BACK)
+
+
+def turn_of(route: Route, now: float, lots: random.Random, *, alone: bool = False, why: str = BACK) -> Turn:
+    """The endpoint's turn, at its place or postponed; never where it is `alone`."""
+    if alone or route.takes(now, lots):
+        return Turn(route)
+    return Turn(route, postponed=True, why=why)
 
 
 def warmed(steps: Sequence[Step], turns: Iterable[Turn], now: float, lots: random.Random) -> Iterator[Turn]:

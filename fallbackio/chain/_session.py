@@ -2,17 +2,21 @@
 
 Providers cache the beginning of a prompt, so that the next turn of a conversation is cheaper and
 quicker where the last one was answered.  A session asks that endpoint first while it is well, moves
-only when another one had to answer, and comes back to the first choice by rule.
+only when another one had to answer, and comes back to the first choice by rule.  The odd rule: a step
+that had begun before the session moved does not move it again, because steps that run at the same
+time would pull it to and fro.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fallbackio import clock
+from fallbackio.chain._order import Step, ordered, turn_of
 from fallbackio.chain._plan import Route, Turn
 from fallbackio.errors import ConfigError
 from fallbackio.model import Reply
@@ -54,7 +58,8 @@ class Session:
         self._return_after_s = return_after_s
         # By its name, because a chain that is reloaded holds another route of the same name.
         self._endpoint: str | None = None
-        self._away_since = math.inf  # when it left the first choice
+        self._away_since = math.inf  # when it left the first choice, or last tried to return
+        self.stays = 0  # how often it has settled; whoever begins a step remembers it
 
     @property
     def endpoint(self) -> str | None:
@@ -69,32 +74,49 @@ class Session:
         """As the chain's `stream`, asking this session's endpoint first."""
         return self._chain.stream(messages, session=self, **options)
 
-    def turns(self, given: Iterable[Turn], now: float, setup: Setup) -> Iterator[Turn]:
+    def turns(self, steps: Sequence[Step], now: float, lots: random.Random, setup: Setup) -> Iterator[Turn]:
         """The order of the chain, with this session's endpoint before all others."""
         kept = setup.named.get(self._endpoint or "")
+        others = ordered(steps, now, lots, without=kept)
         if kept is None:  # before its first answer, or after the endpoint has been taken out of the chain
-            yield from given
+            yield from others
             return
-        first_choices = setup.first_choices
-        away = kept not in first_choices
-        if away and self._away_since == math.inf:
-            self._away_since = now  # the chain has got another first choice
-        returns = away and now - self._away_since >= self._return_after_s
-        if not returns:
-            yield Turn(kept)
-        for turn in given:
-            if returns and turn.route in first_choices and not turn.postponed:
+        asked = not self._returns(kept, now, setup)
+        if asked:
+            yield turn_of(kept, now, lots, alone=len(setup.routes) == 1)
+        for turn in others:
+            returning = not asked and turn.route in setup.first_choices and not turn.postponed
+            if returning:
+                if turn.route.breaker.phase != "open":
+                    self._away_since = now  # one call finds out for all
                 yield Turn(turn.route, note=RETURNED)
-            elif returns or turn.route is not kept:
-                yield turn
+                continue
+            if not asked:
+                asked = True
+                yield turn_of(kept, now, lots)
+            yield turn
+        if not asked:
+            yield turn_of(kept, now, lots)
 
-    def answered(self, setup: Setup, route: Route) -> None:
-        """This endpoint has answered."""
-        if route.spec.name == self._endpoint:
+    def _returns(self, kept: Route, now: float, setup: Setup) -> bool:
+        """Whether it has been away from the first choice for long enough."""
+        if kept in setup.first_choices:
+            return False
+        if self._away_since == math.inf:
+            self._away_since = now  # the chain has got another first choice
+        return now - self._away_since >= self._return_after_s
+
+    def answered(self, setup: Setup, stays: int, route: Route) -> None:
+        """This endpoint has answered a step that began when the session had settled `stays` times."""
+        if route.spec.name == self._endpoint or stays != self.stays:
             return
+        self.stays += 1
         self.moves += self._endpoint is not None
         self._endpoint = route.spec.name
-        self._away_since = math.inf if route in setup.first_choices else clock.now()
+        if route in setup.first_choices:
+            self._away_since = math.inf
+        else:
+            self._away_since = min(self._away_since, clock.now())
 
 
 class Sessions:

@@ -8,8 +8,10 @@ the value where the next one holds the same routes or their parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
+import attrs
 from attrs import Factory, field, frozen
 
 from fallbackio._checks import count
@@ -21,9 +23,28 @@ from fallbackio.chain._order import Step
 from fallbackio.chain._plan import Route
 from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
 from fallbackio.chain._strategy import Strategy
+from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError
 
 __all__ = ["Setup"]
+
+
+# From so many endpoints on, a pool's as a rule, it is worth finding out who is like whom.
+MANY = 8
+# What makes an endpoint this one and no other, and nothing of what it can express.
+_OF_ONE: Mapping[str, Any] = MappingProxyType(
+    {
+        "name": "",
+        "api_key": None,
+        "api_key_env": "",
+        "weight": 1.0,
+        "rpm": None,
+        "tpm": None,
+        "max_in_flight": None,
+        "limit_group": "",
+        "price": None,
+    }
+)
 
 
 def _routes(setup: Setup) -> tuple[Route, ...]:
@@ -56,6 +77,7 @@ class Setup:
         named: The same by their names.
         windows: Whether the context of any of them is known.
         streams_upstream: Whether whole answers are asked for as streams.
+        kinds: One route of each kind: what one can express, all of its kind can.
     """
 
     name: str
@@ -75,6 +97,7 @@ class Setup:
     budget: Budget = field(default=Factory(_budget, takes_self=True))
     routes: tuple[Route, ...] = field(default=Factory(_routes, takes_self=True), init=False)
     named: Mapping[str, Route] = field(init=False)
+    kinds: tuple[Route, ...] = field(init=False)
     smallest_window: int | None = field(init=False)  # of those that are known
     streams_upstream: bool = field(default=Factory(_streams, takes_self=True), init=False)
     answering: Answering = field(init=False)
@@ -82,6 +105,15 @@ class Setup:
     @named.default
     def _named(self) -> Mapping[str, Route]:
         return {route.spec.name: route for route in self.routes}
+
+    @kinds.default
+    def _kinds(self) -> tuple[Route, ...]:
+        if len(self.routes) < MANY:
+            return self.routes
+        kinds: dict[Endpoint, Route] = {}
+        for route in self.routes:
+            kinds.setdefault(attrs.evolve(route.spec, **_OF_ONE), route)
+        return tuple(kinds.values())
 
     @smallest_window.default
     def _smallest_window(self) -> int | None:

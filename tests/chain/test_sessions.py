@@ -68,6 +68,98 @@ async def test_a_session_returns_to_the_first_choice_by_rule() -> None:
 
 
 @virtual_time
+async def test_one_call_finds_out_whether_the_first_choice_is_back() -> None:
+    """Of steps at the same time one tries to return; if it fails, the session stays away as long again."""
+    a = ScriptedEndpoint(FAULT, name="a")
+    b = ScriptedEndpoint(answers("b", after_s=1), name="b")
+    c = ScriptedEndpoint(answers("c"), name="c")
+    policy = BreakerPolicy(consecutive=100, rates=())
+    chain = fallbackio.Chain([a.endpoint, c.endpoint, b.endpoint], breaker=policy, max_retries=0)
+    session = chain.session(return_after_s=60)
+    session.answered(chain._setup, session.stays, chain._routes[2])
+    await anyio.sleep(60)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(session.complete, "hi")
+
+    assert (a.requests, b.requests, c.requests) == (1, 10, 0), "its own endpoint comes before other spares"
+    await anyio.sleep(58)
+    await session.complete("hi")
+    assert a.requests == 1
+    await anyio.sleep(1)
+    await session.complete("hi")
+    assert a.requests == 2
+
+
+@virtual_time
+async def test_time_away_is_counted_from_the_first_move() -> None:
+    """A move from one spare to another does not put the return off."""
+    chain = fallbackio.Chain([ScriptedEndpoint(answers(name), name=name).endpoint for name in "abc"])
+    session = chain.session(return_after_s=60)
+    session.answered(chain._setup, session.stays, chain._routes[1])
+    await anyio.sleep(40)
+    session.answered(chain._setup, session.stays, chain._routes[2])
+    await anyio.sleep(20)
+
+    assert (await session.complete("hi")).text == "a"
+
+
+@virtual_time
+async def test_steps_at_the_same_time_do_not_pull_a_session_to_and_fro() -> None:
+    """An answer to a step that began before the session moved does not move it back."""
+    a = ScriptedEndpoint(answers("a"), answers("a", after_s=9), FAULT, answers("a"), name="a")
+    b = ScriptedEndpoint(answers("b"), name="b")
+    chain = fallbackio.Chain([a.endpoint, b.endpoint])
+    session = chain.session()
+    await session.complete("hi")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(session.complete, "slow, and answered by a at last")
+        await anyio.sleep(1)
+        assert (await session.complete("hi")).text == "b"
+
+    assert (session.endpoint, session.moves) == ("b", 1)
+    assert (await session.complete("hi")).text == "b"
+
+
+@virtual_time
+async def test_first_steps_at_the_same_time_settle_once() -> None:
+    """Of the first steps, spread over a pool, the first answer decides."""
+    members = [ScriptedEndpoint(answers(name, after_s=1 + at), name=name) for at, name in enumerate("abcd")]
+    chain = fallbackio.Chain([Pool([one.endpoint for one in members], balance="least_busy")], seed=1)
+    session = chain.session()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(8):
+            group.start_soon(session.complete, "hi")
+
+    assert (session.endpoint, session.moves) == ("a", 0)
+
+
+@virtual_time
+async def test_sessions_do_not_stampede_who_comes_back() -> None:
+    """Sessions that had no step in the outage come back over the ramp, as all calls do."""
+    a = ScriptedEndpoint(*[answers("a")] * 100, *[FAULT] * 5, answers("a"), name="a")
+    b = ScriptedEndpoint(answers("b"), name="b")
+    chain = fallbackio.Chain([a.endpoint, b.endpoint], breaker=BreakerPolicy(jitter_ratio=0), seed=1)
+    sessions = [chain.session() for _ in range(100)]
+    for session in sessions:
+        await session.complete("hi")
+    for _ in range(5):
+        await chain.complete("hi")
+    await anyio.sleep(6)
+    await chain.complete("hi")  # the probe
+    before = a.requests
+
+    replies = [await session.complete("hi") for session in sessions]
+
+    assert a.requests - before < 12
+    assert replies[0].text == "b"
+    assert "recovered" in str(replies[0].report.attempts[0].error)
+
+
+@virtual_time
 async def test_a_pools_member_is_as_good_as_the_first_choice() -> None:
     """Within a pool a session stays for ever: there is nothing to return to."""
     members = [ScriptedEndpoint(answers(name), name=name) for name in "abcd"]
