@@ -19,7 +19,7 @@ import attrs
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.model import Delta, Reply
 
-__all__ = ["KEY", "own_state", "placed", "placed_deltas", "state_of"]
+__all__ = ["KEY", "is_unsigned", "own_state", "placed", "placed_deltas", "state_of"]
 
 KEY = "provider_state"
 
@@ -73,6 +73,11 @@ def _account(endpoint: Endpoint) -> str:
         *map(":".join, sorted(endpoint.headers.items())),
     ]
     return hashlib.blake2b("\n".join(parts).encode(), digest_size=4).hexdigest()
+
+
+def is_unsigned(message: Mapping[str, Any]) -> bool:
+    """Whether a turn shows reasoning that nobody has signed and that no vendor but its own wants back."""
+    return bool(message.get("reasoning_content")) and KEY not in message
 
 
 def _as_it_is(model: str) -> str:

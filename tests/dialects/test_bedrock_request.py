@@ -187,7 +187,7 @@ CONVERSATIONS: dict[str, tuple[Sequence[Fields], list[str], list[Fields], list[s
         ],
         [],
         [turn("user", {"text": "Hi"})],
-        [],
+        ["empty turns left out"],
     ),
     "image": (
         [user(text("Look"), image(), image("data:image/JPG;base64,AAAA"))],

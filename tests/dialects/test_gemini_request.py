@@ -121,7 +121,7 @@ TURNS: list[tuple[str, list[Any], list[Any], list[str]]] = [
         "empty texts are left out",
         [USER, {"role": "assistant", "content": ""}, {"role": "user", "content": "x"}],
         [("user", [{"text": "Weather?"}, {"text": "x"}])],
-        [],
+        ["empty turns left out"],
     ),
     (
         "a model turn is never first",

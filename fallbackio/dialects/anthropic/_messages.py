@@ -46,6 +46,8 @@ def conversation(
     for position, message in enumerate(messages):
         role = message.get("role")
         content: str | list[Block]
+        if "name" in message and role != "tool":
+            note("names of speakers left out")
         if role == "user":
             content = _content(message, position, _USER_PARTS)
         elif role == "assistant":

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._state import own_state
+from fallbackio.dialects._state import is_unsigned, own_state
 from fallbackio.dialects.bedrock import _models as models
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
@@ -101,6 +101,8 @@ class _Writer:
     def write(self, messages: Sequence[Mapping[str, Any]]) -> tuple[list[Block], list[Block]]:
         for position, message in enumerate(messages):
             role = message.get("role")
+            if "name" in message and role != "tool":
+                self._note("names of speakers left out")
             if role == "user":
                 self._append("user", _content(message, position, _USER_PARTS))
             elif role == "assistant":
@@ -123,6 +125,7 @@ class _Writer:
     def _append(self, role: str, blocks: list[Block]) -> None:
         """Add a turn, or go on with the last one of that role."""
         if not blocks:
+            self._note("empty turns left out")
             return
         if self._turns and self._turns[-1]["role"] == role:
             self._turns[-1]["content"] += blocks
@@ -155,6 +158,8 @@ class _Writer:
 
     def _assistant(self, message: Mapping[str, Any], position: int) -> list[Block]:
         blocks = _content(message, position, _ASSISTANT_PARTS)
+        if is_unsigned(message):
+            self._note("reasoning of earlier turns left out")
         refusal = message.get("refusal")
         if not blocks and isinstance(refusal, str) and refusal.strip():
             blocks = [{"text": refusal}]

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects._outgoing import Call, beyond, calls_of, image_url, parts_of, text_of
-from fallbackio.dialects._state import own_state
+from fallbackio.dialects._state import is_unsigned, own_state
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 
@@ -47,6 +47,8 @@ def conversation(messages: Sequence[Mapping[str, Any]], endpoint: Endpoint, note
             raise beyond(f"messages[{position}] has a role that Cohere does not know")
         if (turn := write(message, position, endpoint, note)) is not None:
             turns.append(turn)
+        else:
+            note("empty turns left out")
     if not turns:
         raise beyond("no message of a user or assistant has any content")
     text = "\n\n".join([said for said in system if said])
@@ -69,6 +71,8 @@ def _assistant(message: Mapping[str, Any], position: int, endpoint: Endpoint, no
     if not content and not calls:
         return None
     turn: Fields = {"role": "assistant"}
+    if is_unsigned(message):
+        note("reasoning of earlier turns left out")
     kept = own_state(message, "cohere", endpoint, note)
     if thinking := kept.get("thinking"):
         content = [{"type": "thinking", "thinking": thinking}, *_blocks(content)]

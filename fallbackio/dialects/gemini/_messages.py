@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 from attrs import define
 
-from fallbackio.dialects._state import KEY, own_state
+from fallbackio.dialects._state import KEY, is_unsigned, own_state
 from fallbackio.dialects.gemini._models import bare, since_3
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
@@ -77,6 +77,8 @@ def conversation(
         tell = _TELL.get(message.get("role"))  # type: ignore[arg-type]  # any other role finds nothing
         if tell is None:
             raise _beyond(f"messages[{position}] has a role that Gemini does not know")
+        if "name" in message and message["role"] != "tool":
+            told.say("names of speakers left out")
         tell(told, message, position)
     return told.system, told.whole()
 
@@ -109,7 +111,7 @@ class _Conversation:
         """The turns, the first of them a user's."""
         self._settle()
         if not self._turns or self._turns[0]["role"] != "user":
-            self._say("an empty user turn put first")
+            self.say("an empty user turn put first")
             self._turns.insert(0, {"role": "user", "parts": [{"text": _NOTHING_SAID}]})
         return self._turns
 
@@ -120,7 +122,7 @@ class _Conversation:
     def instruct(self, message: Mapping[str, Any], position: int) -> None:
         parts = _content(message, position, _TEXT_PARTS)
         if parts and self._turns:
-            self._say("a later system message moved to the front")
+            self.say("a later system message moved to the front")
         self.system += parts
 
     def assistant(self, message: Mapping[str, Any], position: int) -> None:
@@ -130,10 +132,12 @@ class _Conversation:
             parts = [{"text": refusal}]
         if message.get("function_call"):
             raise _beyond(f"messages[{position}].function_call is not supported; use tool_calls")
+        if is_unsigned(message):
+            self.say("reasoning of earlier turns left out")
         # Looked for here, because most messages keep nothing and own_state costs a call.
         state = _NO_STATE
         if KEY in message:  # signed for a key or a project: another one's is refused
-            state = own_state(message, DIALECT, self._endpoint, self._say, bare=bare, bound=True)
+            state = own_state(message, DIALECT, self._endpoint, self.say, bare=bare, bound=True)
         if parts and isinstance(signature := state.get("signature"), str):
             parts[-1]["thoughtSignature"] = signature
         if calls := message.get("tool_calls"):
@@ -162,7 +166,7 @@ class _Conversation:
             if part.keys() == {"text"}:
                 texts.append(part["text"])
             else:
-                self._say("an image or file of a tool's result put beside it")
+                self.say("an image or file of a tool's result put beside it")
                 self._loose.append(part)
         return "".join(texts)
 
@@ -177,7 +181,7 @@ class _Conversation:
             self._owed.append(called)
             parts.append(part)
         if self._signs and "thoughtSignature" not in parts[0]:
-            self._say("a placeholder sent for a thought signature that is missing")
+            self.say("a placeholder sent for a thought signature that is missing")
             parts[0]["thoughtSignature"] = _PLACEHOLDER
         return parts
 
@@ -194,13 +198,14 @@ class _Conversation:
 
     def _append(self, role: str, parts: list[Part]) -> None:
         if not parts:
+            self.say("empty turns left out")
             return
         if self._turns and self._turns[-1]["role"] == role:
             self._turns[-1]["parts"] += parts
         else:
             self._turns.append({"role": role, "parts": parts})
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         if text not in self._noted:
             self._noted.add(text)
             self._note(text)

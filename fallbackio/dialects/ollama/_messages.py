@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects._outgoing import Call, beyond, calls_of, data_url, image_url, parts_of, text_of
-from fallbackio.dialects._state import own_state
+from fallbackio.dialects._state import is_unsigned, own_state
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 
@@ -47,6 +47,8 @@ def conversation(messages: Sequence[Mapping[str, Any]], endpoint: Endpoint, note
         turn = _turn(message, role, position)
         if role == "assistant":
             _add_calls(turn, message, position, names)
+            if is_unsigned(message):
+                note("reasoning of earlier turns left out")
             if thinking := own_state(message, "ollama", endpoint, note).get("thinking"):
                 turn["thinking"] = thinking
         elif role == "tool":

@@ -154,15 +154,34 @@ def _messages(
     rename = not vendor.takes_developer
     known = _TURNS.get(vendor.name)
     said: list[Mapping[str, Any]] = []
+    loose: list[Any] = []  # what results hold besides text, which has no place there
     for message in messages:
         role = message.get("role")
+        if role == "tool":
+            if isinstance(message.get("content"), list | tuple):
+                message = _told(message, loose, note)
+        elif loose:
+            said.append({"role": "user", "content": loose})
+            loose = []
         if role == "assistant":
             if not (_NEVER.isdisjoint(message) if known is None else message.keys() <= known):
                 message = _stripped(message, endpoint, known, note)
         elif rename and role == "developer":
             message = {**message, "role": "system"}
         said.append(message)
-    return said
+    return [*said, {"role": "user", "content": loose}] if loose else said
+
+
+def _told(message: Mapping[str, Any], loose: list[Any], note: Note) -> Mapping[str, Any]:
+    """A tool's result with its text alone; the rest goes to `loose`, for a user's message behind it."""
+    content = message["content"]
+    others = [part for part in content if isinstance(part, Mapping) and part.get("type") != "text"]
+    if not others:
+        return message
+    note("an image or file of a tool's result put beside it")
+    loose += others
+    texts = [part for part in content if part not in others]
+    return {**message, "content": texts or "The result is in the next message."}
 
 
 def _stripped(

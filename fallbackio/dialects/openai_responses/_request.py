@@ -81,7 +81,7 @@ class _Input:
             elif role == "tool":
                 items.append(self._result(message))
             elif role == "function" or role is None:
-                raise _inexpressible("a message with role 'function'")
+                raise _inexpressible("messages with role 'function'")
             else:
                 content = message.get("content")
                 items.append({"role": role, "content": content if type(content) is str else _parts(content)})
