@@ -31,7 +31,7 @@ from fallbackio.chain._call import Call
 from fallbackio.chain._demand import Demand
 from fallbackio.chain._embedding import check_space
 from fallbackio.chain._gate import Gate
-from fallbackio.chain._health import health_of
+from fallbackio.chain._health import chain_health
 from fallbackio.chain._line import Line
 from fallbackio.chain._needs import Needs, needs_of
 from fallbackio.chain._order import ordered, quickest_first, warmed
@@ -286,26 +286,7 @@ class Coordinator:
             >>> for endpoint in chain.health().endpoints:
             ...     print(endpoint.name, endpoint.breaker.state, endpoint.first_content.p95_s)
         """
-        try:
-            now = clock.now()
-        except RuntimeError:
-            raise ConfigError("health() is asked in the event loop of the chain; none runs here") from None
-        setup, tell = self._setup, self._tell
-        ratio, usual = (None, None) if tell.rate is None else tell.rate.ratios(now)
-        return Health(
-            chain=setup.name,
-            at=clock.wall(),
-            endpoints=tuple([health_of(route, now) for route in setup.routes]),
-            calls=self._gate.under_way,
-            waiting=len(self._line),
-            extras=setup.budget.under_way,
-            extras_allowed=setup.budget.allows(),
-            fallback_ratio=ratio,
-            usual_fallback_ratio=usual,
-            fallback_rate_risen=tell.rate is not None and tell.rate.risen,
-            events_waiting=tell.waiting,
-            events_dropped=tell.dropped,
-        )
+        return chain_health(self._setup, self._gate, self._line, self._tell)
 
     def publish(self, target: str | PathLike[str], *, every_s: float = 1.0) -> Publisher:
         """Lets `fallbackio watch` and others follow the chain's health while the block lasts.

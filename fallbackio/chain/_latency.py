@@ -43,7 +43,9 @@ class Latencies:
         if len(self._samples) <= 2 * LEAST_SAMPLES:
             self._fresh_until = -1.0  # each sample still moves the picture
 
-    def __len__(self) -> int:
+    @property
+    def samples(self) -> int:
+        """How many times it holds."""
         return len(self._samples)
 
     def quantile(self, q: float) -> float | None:

@@ -80,8 +80,8 @@ class Courier:
         with self._lock:
             self._waiting.put(thing)
             if not self._running:
+                Thread(target=self._deliver, name="fallbackio-sink", daemon=True).start()  # may fail
                 self._running = True
-                Thread(target=self._deliver, name="fallbackio-sink", daemon=True).start()
 
     def _deliver(self) -> None:
         while True:

@@ -187,23 +187,25 @@ def test_a_sink_that_raises_is_logged_once(wrap: object, caplog: pytest.LogCaptu
 def test_without_threads_calls_go_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where no thread can be started the sink hears nothing, and nothing else happens."""
+    """Where no thread can be started that is logged once; the sink hears of it when one can be again."""
+    heard: list[Event] = []
 
     def start(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     async def main() -> None:
-        fanout = Fanout([lambda event: None])
+        fanout = Fanout([heard.append])
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", start)
             fanout(EVENT)
             fanout(EVENT)
+        assert heard == []
+        fanout(EVENT)
         await fanout.aclose()
 
     asyncio.run(main())
-    assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [
-        True
-    ]
+    assert heard == [EVENT] * 3
+    assert [record.levelno for record in caplog.records if record.exc_info] == [logging.ERROR]
 
 
 def test_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:

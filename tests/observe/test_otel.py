@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -91,9 +92,10 @@ def chain_of(*scripted: ScriptedEndpoint, otel: Otel, **settings: Any) -> fallba
     return fallbackio.Chain([one.endpoint for one in scripted], sinks=sinks, **settings)
 
 
-def test_an_outage_over_http_is_a_call_and_two_attempts() -> None:
+def test_an_outage_over_http_is_a_call_and_two_attempts(caplog: pytest.LogCaptureFixture) -> None:
     """Real sockets: the model wished for, the one that answered, tokens where they were spent."""
     otel = Otel()
+    caplog.set_level(logging.DEBUG, logger="fallbackio")
 
     async def main() -> None:
         async with Simulator() as simulator:
@@ -172,6 +174,8 @@ def test_an_outage_over_http_is_a_call_and_two_attempts() -> None:
     assert second["fallbackio.failover.reason"] == "Overloaded"
 
     assert CANARY not in repr([span.to_json() for span in otel.spans.get_finished_spans()])
+    assert "failing over from down to up" in caplog.text
+    assert CANARY not in repr([vars(record) for record in caplog.records])
 
 
 @virtual_time

@@ -195,12 +195,12 @@ def _skipped(event: AttemptEnded) -> Attributes:
 def _add_outcome(facts: Attributes, attempt: Attempt) -> None:
     if attempt.error is not None:
         facts["error.type"] = kind_of(attempt.error)
+        if attempt.status is not None:
+            facts["http.response.status_code"] = attempt.status
         if attempt.error.code:
             facts["fallbackio.error.code"] = attempt.error.code
         if attempt.error.request_id:
             facts["fallbackio.error.request_id"] = attempt.error.request_id
-    if attempt.status is not None:
-        facts["http.response.status_code"] = attempt.status
     if attempt.ttft_s is not None:
         facts["gen_ai.response.time_to_first_chunk"] = attempt.ttft_s
     cost = attempt.cost_at_hand
