@@ -1,8 +1,9 @@
 """Plays a plan on a connection.
 
 The only module that knows how aiohttp writes an answer.  Pieces are held back until time has to pass,
-so that what comes at once leaves in one packet.  The odd rule: once the connection is lost,
-whoever dropped it, the player waits to be cancelled, which aiohttp does as soon as it is really gone.
+so that what comes at once leaves in one packet; of a flood no more than the client takes.  The odd
+rule: once the connection is lost, whoever dropped it, the player waits to be cancelled, which aiohttp
+does as soon as it is really gone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ __all__ = ["Player"]
 
 # SO_LINGER on, for 0 seconds: closing then sends RST instead of FIN.
 _RESET = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+
+# Bytes; beyond them we write, and wait until the client has read, as a provider would.
+_MOST_HELD = 2**16
 
 
 class Player:
@@ -56,6 +60,8 @@ class Player:
     async def _play(self, plan: Plan) -> web.StreamResponse:
         for step in plan:
             if isinstance(step, Send):
+                if len(self._held) > _MOST_HELD:
+                    await self._flush()
                 self._held += step.data
             elif isinstance(step, Wait):
                 await self._wait(step.seconds)

@@ -246,10 +246,14 @@ def asked_by_hand(endpoint: SimulatedEndpoint) -> socket.socket:
     return client
 
 
+@pytest.mark.parametrize(
+    "behaviour",
+    [Behaviour(fault=Huge(30_000_000)), Behaviour(text="x" * 100_000 + " y" * 100_000)],
+    ids=["one word", "many"],
+)
 @virtual_time
-async def test_a_client_that_does_not_read() -> None:
+async def test_a_client_that_does_not_read(behaviour: Behaviour) -> None:
     """An answer that nobody reads stays under way until the client leaves."""
-    behaviour = Behaviour(fault=Huge(30_000_000))
     async with simulated(behaviour) as endpoint:
         client = asked_by_hand(endpoint)  # because aiohttp's own would read on into its buffers
         await anyio.sleep(60)
