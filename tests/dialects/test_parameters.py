@@ -139,3 +139,15 @@ def test_what_is_asked_for_is_heard_or_said_to_be_lost(dialect: str, model: str,
     got = meaning(heard)
     missing = {name: value for name, value in asked.items() if got.get(name) != value}
     assert not missing or notes or is_budget(asked, heard), (missing, heard)
+
+
+@pytest.mark.parametrize("own", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("asked", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_endpoints_limit_wins(dialect: str, asked: str, own: str) -> None:
+    """An endpoint's limit of the answer replaces the call's, whichever of its two names either has."""
+    base = "https://r.openai.azure.com" if dialect == "azure" else "http://h/v1"
+    endpoint = Endpoint("m", base_url=base, vendor=dialect, params={own: 500})
+    body = DIALECTS[dialect].client.encode(Request.of("Hi", {asked: 4000}), endpoint)
+
+    assert 500 == meaning(dict(DIALECTS[dialect].server.read(body, "m").params))["limit"]

@@ -8,17 +8,16 @@ key goes as `x-api-key`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import orjson
 
 from fallbackio.dialects._dialect import CredentialKind
+from fallbackio.dialects._outgoing import dumps, effective, refusal
 from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects.anthropic._answer import AnthropicReader, reply_of
 from fallbackio.dialects.anthropic._errors import failure
-from fallbackio.dialects.anthropic._request import body_of, effective, may_prefill, refusal, unsayable
+from fallbackio.dialects.anthropic._request import body_of
+from fallbackio.dialects.anthropic._sayable import API, may_prefill, unsayable
 from fallbackio.endpoint import Endpoint, Note, unnoted
-from fallbackio.errors import AttemptError, InvalidRequest
+from fallbackio.errors import AttemptError
 from fallbackio.model import Reply, Request
 
 __all__ = ["AnthropicClient"]
@@ -46,7 +45,7 @@ class AnthropicClient:
         if endpoint.unsupported == "drop":
             return
         if lost := unsayable(effective(request, endpoint), endpoint.model):
-            raise refusal(lost)
+            raise refusal(lost, API)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
         """What `encode` leaves out because the endpoint says `unsupported="drop"`."""
@@ -56,10 +55,7 @@ class AnthropicClient:
 
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""
-        try:
-            return orjson.dumps(body_of(request, endpoint, note), default=_plain)
-        except TypeError as error:  # orjson's message names types only
-            raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
+        return dumps(body_of(request, endpoint, note))
 
     def prefilled(self, request: Request, endpoint: Endpoint, partial: str) -> Request | None:
         """A last assistant turn is one up to Claude 4.5, without thinking; an unknown model may refuse."""
@@ -78,9 +74,3 @@ class AnthropicClient:
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> AttemptError:
         """The error that a failing status stands for; never raises, whatever the body is."""
         return failure(status, headers, body)
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(type(value).__name__)

@@ -11,18 +11,28 @@ nothing is assumed and the provider has the last word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fallbackio.dialects import _claude
+from fallbackio.dialects._outgoing import effective, refusal
 from fallbackio.dialects._shared import JSON_ANSWER
 from fallbackio.dialects.anthropic._messages import Block, conversation, trim
+from fallbackio.dialects.anthropic._sayable import (
+    API,
+    FIXED_SAMPLING_FROM,
+    NO_FIELD,
+    has_budget,
+    knows_schemas,
+    takes_prefill,
+    unsayable,
+)
 from fallbackio.dialects.anthropic._thinking import stranger_in_loop, thinks_by
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
-__all__ = ["DEFAULT_MAX_TOKENS", "body_of", "effective", "may_prefill", "refusal", "unsayable"]
+__all__ = ["DEFAULT_MAX_TOKENS", "body_of"]
 
 Params = Mapping[str, Any]
 Messages = Sequence[Mapping[str, Any]]
@@ -35,49 +45,7 @@ _JSON_ONLY = "Answer with one JSON object and nothing else: no code fence, no wo
 
 _GO_ON = "Go on from exactly where your last message ends, and repeat nothing of it."
 
-_EFFORTS_FROM = (4, 6)
-_FIXED_SAMPLING_FROM = (4, 7)
-_ONE_SAMPLER_FROM = (4, 1)
-_SCHEMAS_FROM = (4, 5)
 _THINKS_UNASKED_FROM = (5, 0)
-_NO_PREFILL_FROM = (4, 6)
-
-
-def effective(request: Request, endpoint: Endpoint) -> Params:
-    """The call's parameters with the endpoint's own in their place; `None` stands for absent."""
-    return {**request.params, **endpoint.params} if endpoint.params else request.params
-
-
-def unsayable(params: Params, model: str) -> tuple[str, ...]:
-    """Names of the parameters that would be lost on `model`."""
-    return tuple([name for name, value in params.items() if value is not None and _lost(name, params, model)])
-
-
-def _lost(name: str, params: Params, model: str) -> bool:
-    if name in _NO_FIELD:
-        return params[name] not in _NO_FIELD[name]
-    return name in _RULES and _RULES[name](params[name], params, model)
-
-
-def may_prefill(params: Params, model: str) -> bool:
-    """Whether a last assistant turn makes the model go on from it; true where that is not known."""
-    return _takes_prefill(model) and not _thinks(params)
-
-
-def _takes_prefill(model: str) -> bool:
-    return not _claude.since(model, _NO_PREFILL_FROM)
-
-
-def _thinks(params: Params) -> bool:
-    """Whether it is asked to think, by OpenAI's word or by Anthropic's."""
-    return params.get("reasoning_effort") not in (None, "none") or thinks_by(params.get("thinking"))
-
-
-def _is_given_budget(params: Params, model: str) -> bool:
-    """Whether it is asked to think within so many tokens."""
-    if "thinking" in params:
-        return _has_budget(params["thinking"])
-    return _thinks(params) and _claude.thinks_by_budget(model)
 
 
 def body_of(request: Request, endpoint: Endpoint, note: Note = unnoted) -> Block:
@@ -91,11 +59,11 @@ def body_of(request: Request, endpoint: Endpoint, note: Note = unnoted) -> Block
     given = effective(request, endpoint)
     lost = unsayable(given, model)
     if lost and endpoint.unsupported == "error":
-        raise refusal(lost)
+        raise refusal(lost, API)
     params = {
         name: value
         for name, value in given.items()
-        if value is not None and name not in _NO_FIELD and name not in lost
+        if value is not None and name not in NO_FIELD and name not in lost
     }
     limit = _max_tokens(params)
     body: Block = {"model": model, "max_tokens": DEFAULT_MAX_TOKENS if limit is None else limit}
@@ -125,14 +93,14 @@ def _converse(
     model = endpoint.model
     thinking = body.get("thinking", params.get("thinking"))
     thinks = _thinks_unasked(model) if thinking is None else thinks_by(thinking)
-    if _has_budget(thinking) and stranger_in_loop(messages, endpoint):
+    if has_budget(thinking) and stranger_in_loop(messages, endpoint):
         thinks = False
         for said in (params, body):
             said.pop("thinking", None)
         note("thinking switched off, because another model began the tool calls")
     system, turns = conversation(messages, endpoint, thinks, note)
     if turns[-1]["role"] == "assistant":
-        if _takes_prefill(model) and not thinks_by(thinking):
+        if takes_prefill(model) and not thinks_by(thinking):
             trim(turns[-1])
         else:
             turns.append({"role": "user", "content": _GO_ON})
@@ -142,26 +110,10 @@ def _converse(
         body["system"] = _system(system + instructions)
 
 
-def _has_budget(thinking: object) -> bool:
-    """Whether it thinks in the older way, by a fixed budget."""
-    return isinstance(thinking, Mapping) and thinking.get("type") == "enabled"
-
-
 def _thinks_unasked(model: str) -> bool:
     """Whether the thoughts of `model` may come without being asked for; true where that is not known."""
     version = _claude.version(model)
     return version is None or version >= _THINKS_UNASKED_FROM
-
-
-def refusal(lost: tuple[str, ...]) -> InvalidRequest:
-    """The error for parameters that would be lost."""
-    names = ", ".join(lost)
-    removed = ", ".join([f'"{name}": None' for name in lost])
-    return InvalidRequest(
-        f"this model's Messages API cannot express {names}; leave it out, or give the endpoint "
-        f'params={{{removed}}} or unsupported="drop"',
-        everywhere=False,
-    )
 
 
 def _max_tokens(params: dict[str, Any]) -> Any:
@@ -182,7 +134,7 @@ def _sample(params: dict[str, Any], model: str, body: Block, note: Note) -> None
         params["temperature"] = 1
         note("temperature lowered to 1")
     # Models that sample in one way only may refuse even the default, which is 1 for both.
-    if _claude.since(model, _FIXED_SAMPLING_FROM):
+    if _claude.since(model, FIXED_SAMPLING_FROM):
         params.pop("temperature", None)
     if params.get("top_p") == 1:
         del params["top_p"]
@@ -258,7 +210,7 @@ def _shape(params: dict[str, Any], model: str, body: Block, note: Note) -> list[
         note("JSON mode asked for in words")
         return [{"type": "text", "text": _JSON_ONLY}]
     schema = shape["json_schema"]["schema"]
-    if _knows_schemas(model):
+    if knows_schemas(model):
         _configure(params, body, format={"type": "json_schema", "schema": schema})
     else:
         _force_answer(schema, body)
@@ -272,12 +224,6 @@ def _force_answer(schema: Mapping[str, Any], body: Block) -> None:
     schema = {"type": "object", **schema}
     body["tools"] = [{"name": JSON_ANSWER, "description": described, "input_schema": schema}]
     body["tool_choice"] = {"type": "tool", "name": JSON_ANSWER, "disable_parallel_tool_use": True}
-
-
-def _knows_schemas(model: str) -> bool:
-    """Whether it takes a schema for its answer; true where that is not known."""
-    version = _claude.version(model)
-    return version is None or version >= _SCHEMAS_FROM
 
 
 def _think(params: dict[str, Any], model: str, limit: Any, body: Block, note: Note) -> None:
@@ -330,97 +276,3 @@ def _identify(params: dict[str, Any], body: Block) -> None:
         body["metadata"] = {"user_id": user, **params.pop("metadata", {})}
     if params.get("service_tier") == "default":
         params["service_tier"] = "standard_only"
-
-
-def _lost_temperature(value: Any, params: Params, model: str) -> bool:
-    return value != 1 and (_thinks(params) or _claude.since(model, _FIXED_SAMPLING_FROM))
-
-
-def _lost_top_p(value: Any, params: Params, model: str) -> bool:
-    if value == 1:
-        return False
-    if _thinks(params) and isinstance(value, int | float) and value < _claude.LEAST_TOP_P:
-        return True
-    beside = params.get("temperature") is not None
-    return _claude.since(model, _ONE_SAMPLER_FROM if beside else _FIXED_SAMPLING_FROM)
-
-
-def _lost_effort(value: Any, params: Params, model: str) -> bool:
-    version = _claude.version(model)
-    if version is None or value == "none":
-        return version is None
-    if _claude.thinks_by_budget(model):
-        limit = params.get("max_completion_tokens") or params.get("max_tokens")
-        return value not in _claude.EFFORTS or (isinstance(limit, int) and limit <= _claude.LEAST_BUDGET)
-    return version < _EFFORTS_FROM
-
-
-def _lost_shape(value: Any, params: Params, model: str) -> bool:
-    if not isinstance(value, Mapping):
-        return True
-    if value.get("type") != "json_schema":
-        return value.get("type") not in ("text", "json_object")
-    named = value.get("json_schema")
-    schema = named.get("schema") if isinstance(named, Mapping) else None
-    if not isinstance(schema, Mapping):
-        return True
-    return not (_knows_schemas(model) or _may_force_answer(schema, params, model))
-
-
-def _may_force_answer(schema: Params, params: Params, model: str) -> bool:
-    """A tool takes objects only; beside other tools it would forbid their use, and thinking forbids it."""
-    is_object = schema.get("type", "object") == "object" and not _CHOICES_OF_SCHEMAS & schema.keys()
-    return is_object and not params.get("tools") and not _is_given_budget(params, model)
-
-
-_CHOICES_OF_SCHEMAS = frozenset({"anyOf", "oneOf", "allOf"})
-
-
-def _lost_choice(value: Any, params: Params, model: str) -> bool:
-    if isinstance(value, Mapping) and value.get("type") in ("allowed_tools", "custom"):
-        return True
-    forced = value == "required" or (isinstance(value, Mapping) and value.get("type") not in ("auto", "none"))
-    return forced and (_is_given_budget(params, model) or _claude.refuses_force(model))
-
-
-def _lost_metadata(value: Any, params: Params, model: str) -> bool:
-    return not isinstance(value, Mapping) or any(name != "user_id" for name in value)
-
-
-def _lost_tier(value: Any, params: Params, model: str) -> bool:
-    return value not in ("auto", "default", "standard_only")
-
-
-# Parameters that Messages has no field for, with the values that mean the default and so pass.
-_NO_FIELD: Mapping[str, tuple[object, ...]] = {
-    "audio": (),
-    "frequency_penalty": (0,),
-    "function_call": ("none", "auto"),
-    "functions": ([],),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "modalities": (["text"],),
-    "moderation": (),
-    "n": (1,),
-    "prediction": (),
-    "presence_penalty": (0,),
-    "prompt_cache_key": (),
-    "prompt_cache_options": (),
-    "prompt_cache_retention": (),
-    "seed": (),
-    "store": (False,),
-    "top_logprobs": (0,),
-    "verbosity": ("medium",),
-    "web_search_options": (),
-}
-
-# Parameters that it has a field for, but not for every value or on every model.
-_RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
-    "metadata": _lost_metadata,
-    "reasoning_effort": _lost_effort,
-    "response_format": _lost_shape,
-    "service_tier": _lost_tier,
-    "temperature": _lost_temperature,
-    "tool_choice": _lost_choice,
-    "top_p": _lost_top_p,
-}

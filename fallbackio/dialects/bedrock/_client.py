@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 from fallbackio import _aws
 from fallbackio.dialects._dialect import CredentialKind
-from fallbackio.dialects._outgoing import dumps, effective
+from fallbackio.dialects._outgoing import dumps, effective, refusal
 from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects.bedrock._answer import BedrockReader, reply_of
 from fallbackio.dialects.bedrock._errors import failure
 from fallbackio.dialects.bedrock._request import body_of
-from fallbackio.dialects.bedrock._rules import refusal, takes_prefill, unsayable
+from fallbackio.dialects.bedrock._rules import API, takes_prefill, unsayable
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError
 from fallbackio.model import Reply, Request
@@ -53,7 +53,7 @@ class BedrockClient:
         if endpoint.unsupported == "drop":
             return
         if lost := unsayable(effective(request, endpoint), endpoint.model):
-            raise refusal(lost)
+            raise refusal(lost, API)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
         """What `encode` leaves out because the endpoint says `unsupported="drop"`."""

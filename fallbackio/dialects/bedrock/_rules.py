@@ -12,18 +12,19 @@ from typing import Any
 
 from fallbackio.dialects import _claude
 from fallbackio.dialects.bedrock import _models as models
-from fallbackio.errors import InvalidRequest
 
 __all__ = [
+    "API",
     "METADATA_TEXT",
     "NO_FIELD",
     "ONE_SAMPLER_FROM",
-    "refusal",
     "takes_prefill",
     "unsayable",
 ]
 
 Params = Mapping[str, Any]
+
+API = "this model at Bedrock"
 
 METADATA_TEXT = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,-.]{0,256}")
 _MOST_METADATA = 16
@@ -49,17 +50,6 @@ def takes_prefill(params: Params, model: str) -> bool:
     by_tool = isinstance(shape, Mapping) and shape.get("type") == "json_schema"
     busy = _thinks(params) or (by_tool and models.needs_a_tool_for_schemas(model))
     return models.takes_prefill(model) and not busy
-
-
-def refusal(lost: tuple[str, ...]) -> InvalidRequest:
-    """The error for parameters that would be lost."""
-    names = ", ".join(lost)
-    removed = ", ".join([f'"{name}": None' for name in lost])
-    return InvalidRequest(
-        f"Bedrock cannot express {names} for this model; leave it out, or give the endpoint "
-        f'params={{{removed}}} or unsupported="drop"',
-        everywhere=False,
-    )
 
 
 def _lost_temperature(value: Any, params: Params, model: str) -> bool:

@@ -7,18 +7,16 @@ requests are vouched for by a Google account (the `vertex` extra).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import orjson
 
 from fallbackio.dialects._dialect import CredentialKind
+from fallbackio.dialects._outgoing import dumps, effective, refusal
 from fallbackio.dialects._place import headers_of
 from fallbackio.dialects.gemini._answer import GeminiReader, reply_of
 from fallbackio.dialects.gemini._errors import failure
 from fallbackio.dialects.gemini._models import address, bare, is_vertex, version
-from fallbackio.dialects.gemini._request import body_of, effective, refusal, unsayable
+from fallbackio.dialects.gemini._request import API, body_of, unsayable
 from fallbackio.endpoint import Endpoint, Note, unnoted
-from fallbackio.errors import AttemptError, InvalidRequest
+from fallbackio.errors import AttemptError
 from fallbackio.model import Reply, Request
 
 __all__ = ["GeminiClient"]
@@ -47,7 +45,7 @@ class GeminiClient:
         if endpoint.unsupported == "drop":
             return
         if lost := unsayable(effective(request, endpoint), bare(endpoint.model)):
-            raise refusal(lost)
+            raise refusal(lost, API)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
         """What `encode` leaves out because the endpoint says `unsupported="drop"`."""
@@ -57,10 +55,7 @@ class GeminiClient:
 
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""
-        try:
-            return orjson.dumps(body_of(request, endpoint, note), default=_plain)
-        except TypeError as error:  # orjson's message names types only
-            raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
+        return dumps(body_of(request, endpoint, note))
 
     def prefilled(self, request: Request, endpoint: Endpoint, partial: str) -> Request | None:
         """A last model turn is gone on from up to the second generation; later ones may begin anew."""
@@ -80,9 +75,3 @@ class GeminiClient:
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> AttemptError:
         """The error that a failing status stands for; never raises, whatever the body is."""
         return failure(status, headers, body)
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(type(value).__name__)

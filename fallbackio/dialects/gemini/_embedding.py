@@ -13,11 +13,12 @@ from typing import Any, Literal
 import orjson
 from attrs import frozen
 
+from fallbackio.dialects._outgoing import refusal
 from fallbackio.dialects._shared import count, json_object
 from fallbackio.dialects.gemini._errors import in_band
 from fallbackio.dialects.gemini._fields import fields
 from fallbackio.dialects.gemini._models import address, bare, is_vertex
-from fallbackio.dialects.gemini._request import refusal
+from fallbackio.dialects.gemini._request import API
 from fallbackio.dialects.gemini._values import closed, items, refuse, string
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import BadAnswer, InvalidRequest
@@ -61,7 +62,7 @@ class GeminiEmbedding:
         params = {name: value for name, value in given.items() if value is not None}
         lost = tuple([n for n, value in params.items() if n in _DEFAULTS and value not in _DEFAULTS[n]])
         if lost and endpoint.unsupported == "error":
-            raise refusal(lost)
+            raise refusal(lost, API)
         params = {name: value for name, value in params.items() if name not in _DEFAULTS}
         size = params.pop("dimensions", None)
         sized = {} if size is None else {"outputDimensionality": size}

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fallbackio.dialects._outgoing import lost_parallel
+from fallbackio.dialects._outgoing import effective, lost_parallel, refusal
 from fallbackio.dialects.gemini._fields import GENERATION
 from fallbackio.dialects.gemini._messages import conversation
 from fallbackio.dialects.gemini._models import bare, is_pro, since_3, version
@@ -21,10 +21,12 @@ from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
-__all__ = ["TOOL_NAME", "body_of", "effective", "refusal", "unsayable"]
+__all__ = ["API", "TOOL_NAME", "body_of", "unsayable"]
 
 Params = Mapping[str, Any]
 Fields = dict[str, Any]
+
+API = "this model's Gemini API"
 
 TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 
@@ -69,11 +71,6 @@ _LEVELS: Mapping[str, str] = {
 _SAYS_NOTHING = frozenset({"type", "properties", "required", "additionalProperties", "$schema", "title"})
 
 
-def effective(request: Request, endpoint: Endpoint) -> Params:
-    """The call's parameters with the endpoint's own in their place; `None` stands for absent."""
-    return {**request.params, **endpoint.params} if endpoint.params else request.params
-
-
 def unsayable(params: Params, model: str) -> tuple[str, ...]:
     """Names of the parameters that would be lost on `model`."""
     return tuple([name for name, value in params.items() if value is not None and _lost(name, params, model)])
@@ -83,17 +80,6 @@ def _lost(name: str, params: Params, model: str) -> bool:
     if name in _NO_FIELD:
         return params[name] not in _NO_FIELD[name]
     return name in _RULES and _RULES[name](params[name], params, model)
-
-
-def refusal(lost: tuple[str, ...]) -> InvalidRequest:
-    """The error for parameters that would be lost."""
-    names = ", ".join(lost)
-    removed = ", ".join([f'"{name}": None' for name in lost])
-    return InvalidRequest(
-        f"this model's Gemini API cannot express {names}; leave it out, or give the endpoint "
-        f'params={{{removed}}} or unsupported="drop"',
-        everywhere=False,
-    )
 
 
 def body_of(request: Request, endpoint: Endpoint, note: Note) -> Fields:
@@ -107,7 +93,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> Fields:
     given = effective(request, endpoint)
     lost = unsayable(given, model)
     if lost and endpoint.unsupported == "error":
-        raise refusal(lost)
+        raise refusal(lost, API)
     params = {
         name: value
         for name, value in given.items()
