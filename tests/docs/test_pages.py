@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
 import pytest
 import typer.main
-from pages_kit import rows, section
+from pages_kit import PAGES, rows, section, text_of
 
 from fallbackio.cli._app import app
 from fallbackio.simulator.faults import FAULTS
@@ -28,6 +29,13 @@ def test_the_simulators_page_lists_every_fault() -> None:
 def fields_of(kind: Any) -> list[str]:
     """What its fields are called when it is made."""
     return [field.alias or field.name for field in attrs.fields(kind)]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_heading_stands_once(page: str) -> None:
+    """Two parts of one name are two answers to one question, and one link."""
+    headings = re.findall(r"^##+ .*$", re.sub(r"^```.*?^```$", "", text_of(page), flags=re.M | re.S), re.M)
+    assert sorted(set(headings)) == sorted(headings)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -56,7 +56,7 @@ def test_no_other_host_is_asked(site: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["", ".breaker", ".errors", ".events", ".observe", ".simulator", ".testing", ".web"]
+    "module", ["", ".breaker", ".drill", ".errors", ".events", ".observe", ".simulator", ".testing", ".web"]
 )
 def test_every_public_name_is_explained(site: Path, module: str) -> None:
     """The page of names has all of them, with their docstrings."""
