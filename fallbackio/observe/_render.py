@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fallbackio.errors import ConfigError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
-_COLOURS = {"closed": "green", "half_open": "yellow", "open": "red"}
+_COLOURS: Mapping[str, str] = MappingProxyType({"closed": "green", "half_open": "yellow", "open": "red"})
 
 
 def render(health: Health | Mapping[str, Any]) -> RenderableType:

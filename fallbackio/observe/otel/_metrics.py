@@ -6,6 +6,9 @@ that took them.  An attempt that we cut has no duration of its own making and is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from opentelemetry.metrics import Meter
 
 from fallbackio.events import (
@@ -30,7 +33,7 @@ DURATIONS_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24
 FIRST_CHUNKS_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 TOKENS = tuple([4**power for power in range(14)])
 
-STATES = {"closed": 0, "half_open": 1, "open": 2}
+STATES: Mapping[str, int] = MappingProxyType({"closed": 0, "half_open": 1, "open": 2})
 
 
 class Instruments:

@@ -33,8 +33,6 @@ from fallbackio.observe.otel._names import Attributes, provider_of, settings_of
 
 __all__ = ["Spans"]
 
-_NOTHING: Attributes = {}
-
 
 @define(eq=False)
 class _Attempt:
@@ -136,7 +134,7 @@ class Spans:
             span.set_status(_error(event.error))
         span.end()
 
-    def _make(self, call: _Call, tried: _Attempt, attempt: Attempt, said: Attributes = _NOTHING) -> None:
+    def _make(self, call: _Call, tried: _Attempt, attempt: Attempt, said: Attributes | None = None) -> None:
         """The span of an attempt."""
         event = tried.event
         facts: Attributes = {
@@ -148,7 +146,7 @@ class Spans:
             "fallbackio.attempt.outcome": attempt.outcome,
             "fallbackio.breaker.state": event.breaker,
             **call.common,
-            **said,
+            **(said or {}),
         }
         if event.host:
             facts["server.address"] = event.host
