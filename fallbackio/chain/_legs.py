@@ -31,6 +31,11 @@ class Leg:
     hopeless: bool = False  # it failed in a way that lasts until somebody acts
     barred: bool = False  # a failure elsewhere showed that it cannot help, or the time is too short
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether its breaker keeps it from being asked, and not only a lack of room."""
+        return self.route.breaker.phase != "closed" or self.route.breaker.retry_in_s > 0
+
 
 class Legs:
     """All legs of a call; iterating makes those that are reached, and bars those that cannot serve it.

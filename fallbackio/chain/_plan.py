@@ -330,11 +330,11 @@ class Plan:
 
     def _is_crowded(self, leg: Leg, now: float, deadline: float) -> bool:
         """Whether nothing but other calls keeps it from being asked soon."""
-        if leg.route.room.is_open:
+        room, ready_at = leg.route.room, self._ready(leg, now)
+        if room.is_open or ready_at - now > self.retry.max_wait_s:
             return False
-        ready_at = self._ready(leg, now)
-        soon = ready_at < deadline and ready_at - now <= self.retry.max_wait_s
-        return soon and self._room_at(leg, now) > max(now, ready_at)
+        in_time = max(ready_at, room.opens_at(now)) < deadline
+        return in_time and self._room_at(leg, now) > max(now, ready_at)
 
     def _next_probe(self, now: float) -> float:
         """When the first open breaker lets its probe through: worth waking up for."""
@@ -360,7 +360,7 @@ class Plan:
         return self._send(leg, permit, now, extra=again)
 
     def _panic(self, now: float, deadline: float) -> Send | Wait | None:
-        closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred]
+        closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred and leg.is_closed]
         if self._forced or not closed_to_us:
             return None
         roomy = [leg for leg in closed_to_us if self._room_at(leg, now) <= now]
@@ -386,4 +386,6 @@ class Plan:
             if leg.route.breaker.retry_in_s > 0 and not leg.hopeless
         ]
         waits += [at - now for at in self._asked_back if at > now]
+        opens = [leg.route.room.opens_at(now) for leg in self.legs if not leg.barred and not leg.hopeless]
+        waits += [at - now for at in opens if now < at < math.inf]
         return min(waits, default=None)

@@ -171,6 +171,13 @@ class Room:
             return math.inf
         return self.shared.free_at(now, tokens)
 
+    def opens_at(self, now: float) -> float:
+        """The instant before which there is no room, whoever leaves: requests are not given back."""
+        at = now
+        for limit in (self.shared.given_requests, self.shared.requests):
+            at = at if limit is None else max(at, limit.free_at(now, 1))
+        return at
+
     def enter(self, now: float, tokens: float) -> Taken:
         """A request is sent."""
         self.in_flight += 1

@@ -11,7 +11,7 @@ import pytest
 
 import fallbackio
 from fallbackio import BreakerPolicy, Endpoint, Pool
-from fallbackio.errors import ChainExhausted, ConfigError, DeadlineExceeded, ServerFault
+from fallbackio.errors import ChainExhausted, ConfigError, DeadlineExceeded, InvalidRequest, ServerFault
 from fallbackio.simulator import Behaviour, Lognormal, RateLimit, Silence, Simulator
 from fallbackio.testing import ScriptedEndpoint, answers, fails, stalls, virtual_time
 
@@ -316,3 +316,20 @@ def test_a_pool_says_what_is_wrong_with_it() -> None:
         Pool("openai/gpt-4o")
     with pytest.raises(ConfigError, match="balance must be one of"):
         Pool(["openai/gpt-4o"], balance="random")  # type: ignore[arg-type]
+
+
+@virtual_time
+async def test_a_large_pool_is_checked_by_its_kinds() -> None:
+    """What any member could not express is refused; those that differ in keys alone are looked at once."""
+    async with Simulator() as sim:
+        a = sim.add("a")
+        members = [
+            Endpoint("m", base_url=a.url(), name=f"e{at}", api_key=f"key-{at}", weight=at + 1)
+            for at in range(20)
+        ]
+        strict = Endpoint("m", base_url=a.url("anthropic"), dialect="anthropic", name="strict", api_key="k")
+        async with fallbackio.Chain([Pool([*members, strict])]) as chain:
+            assert [route.spec.name for route in chain._setup.kinds] == ["e0", "strict"]
+            with pytest.raises(InvalidRequest, match="strict"):
+                await chain.complete("hi", logit_bias={"1": 1})
+            assert (await chain.complete("hi")).text

@@ -15,7 +15,6 @@ from fallbackio.errors import (
     ChainClosed,
     ChainExhausted,
     ConfigError,
-    DeadlineExceeded,
     Overloaded,
     ServerFault,
 )
@@ -163,9 +162,24 @@ async def test_a_refill_is_waited_for_however_long_it_takes() -> None:
     await chain.complete("hi")
 
     assert anyio.current_time() == pytest.approx(120)
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(ChainExhausted, match="no room") as caught:
         await chain.complete("hi", timeout=60)
-    assert anyio.current_time() == pytest.approx(180)
+    assert anyio.current_time() == pytest.approx(120), "who cannot be served in time is told at once"
+    assert caught.value.retry_after_s == pytest.approx(120)
+
+
+@virtual_time
+async def test_a_wait_that_may_end_sooner_is_waited_for() -> None:
+    """Requests under way may end at any time and give tokens back, so nobody gives up for their sake."""
+    _, a = limited("a", answers("a", after_s=5, usage=fallbackio.Usage(prompt_tokens=1)), tpm=60)
+    chain = fallbackio.Chain([a])
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: chain.complete("hi", max_tokens=50))
+        await anyio.sleep(0.1)
+        await chain.complete("hi", max_tokens=50, timeout=20)
+
+    assert anyio.current_time() == pytest.approx(10)
 
 
 @virtual_time
