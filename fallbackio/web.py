@@ -171,9 +171,10 @@ class EventStream:
     async def begin(self) -> None:
         """Wait for the answer's first content; raises what entering the stream raises.
 
-        Optional, and possible once: iterating begins by itself, but then it is too late for a status.
+        Optional: iterating begins by itself, but then it is too late for a status.
         """
-        self._first = await anext(self._events)
+        if not self._first:
+            self._first = await anext(self._events)
 
     async def aclose(self) -> None:
         """End the answer, and the request upstream with it; may be called at any time."""

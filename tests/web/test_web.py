@@ -95,6 +95,7 @@ async def test_events_begin_by_themselves() -> None:
     async with fallbackio.Chain([endpoint.endpoint]) as chain:
         begun = EventStream(chain.stream("Hello"))
         await begun.begin()
+        await begun.begin()
         plain = EventStream(chain.stream("Hello"))
         first, second = told(b"".join([e async for e in begun])), told(b"".join([e async for e in plain]))
 
