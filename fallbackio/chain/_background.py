@@ -5,6 +5,7 @@ They are few, each is bounded in time, and `aclose` ends them all; nothing waits
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -33,17 +34,26 @@ class Background:
         self._tasks = [task for task in self._tasks if not task.done]
         return len(self._tasks)
 
-    def drain(self, for_s: float | None, route: Route, upstream: Upstream, started: float) -> bool:
+    def drain(
+        self,
+        for_s: float | None,
+        route: Route,
+        upstream: Upstream,
+        started: float,
+        over: Callable[[], None],
+    ) -> bool:
         """Read the rest in the background, if there is room; false if it must be closed instead.
 
-        `for_s` is `None` where losers are cut at once.
+        `for_s` is `None` where losers are cut at once; `over` is told when it has been read or closed.
         """
         if for_s is None or self.under_way >= MOST_DRAINS:
             return False
-        self._tasks.append(OwnTask(partial(self._read, route, upstream, started, for_s)))
+        self._tasks.append(OwnTask(partial(self._read, route, upstream, started, for_s, over)))
         return True
 
-    async def _read(self, route: Route, upstream: Upstream, started: float, for_s: float) -> None:
+    async def _read(
+        self, route: Route, upstream: Upstream, started: float, for_s: float, over: Callable[[], None]
+    ) -> None:
         shown = False
         try:
             with anyio.CancelScope(deadline=clock.now() + for_s):
@@ -56,6 +66,7 @@ class Background:
             pass  # it was cut already; its breaker has heard what there was to hear
         finally:
             await close(upstream)
+            over()
 
     async def aclose(self) -> None:
         """End them all, and wait until they are."""

@@ -93,7 +93,7 @@ class Call:
         timeout: float | None,
         ambient: float,
         tell: Fanout,
-        drain: Callable[[Route, Upstream, float], bool],
+        drain: Callable[[Route, Upstream, float, Callable[[], None]], bool],
         demand: Demand,
         leave: Callable[[], None],
         served_by: Callable[[Route], None] | None = None,
@@ -168,7 +168,13 @@ class Call:
 
     def drains(self, attempt: Try, upstream: Upstream) -> bool:
         """Whether a loser goes on in the background; otherwise it has to be closed."""
-        return self.winner not in (None, attempt) and self.drain(attempt.leg.route, upstream, attempt.started)
+        if self.winner in (None, attempt):
+            return False
+        route = attempt.leg.route
+        goes_on = self.drain(route, upstream, attempt.started, attempt.arrived)
+        if goes_on:
+            attempt.stays()
+        return goes_on
 
     def is_fair(self, limit_s: float) -> bool:
         """Whether an attempt with this limit got what the chain's own settings give each endpoint.

@@ -188,6 +188,10 @@ class Try:
         self.leg.route.room.free(self._taken)
         self.call.demand.something_ended()
 
+    def stays(self) -> None:
+        """It is over for us, but not for the provider, who still answers it."""
+        self.leg.route.room.hold(self._taken)
+
     def _end(self, outcome: Outcome, error: AttemptError | None, status: int | None) -> None:
         now, route = clock.now(), self.leg.route
         route.room.leave(now, self._taken, _counted(self.usage, outcome))

@@ -194,6 +194,11 @@ class Room:
         self.in_flight -= taken.is_in_flight
         taken.is_in_flight = False
 
+    def hold(self, taken: Taken) -> None:
+        """The provider goes on with it, though nobody waits for it any more; to be freed once more."""
+        self.in_flight += not taken.is_in_flight
+        taken.is_in_flight = True
+
     def leave(self, now: float, taken: Taken, used: float | None) -> None:
         """It has ended; `used` tokens, or nobody knows how many."""
         self.free(taken)

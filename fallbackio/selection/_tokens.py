@@ -32,6 +32,11 @@ def estimated_tokens(messages: Sequence[Mapping[str, Any]], params: Mapping[str,
                     chars += len(text)
                 else:
                     images += 1
+        if calls := message.get("tool_calls"):
+            chars += len(str(calls))
+    for name in ("tools", "response_format"):
+        if said := params.get(name):
+            chars += len(str(said))
     limit = params.get("max_completion_tokens") or params.get("max_tokens")
     answer = limit if isinstance(limit, int) else 0
     return int(chars / CHARS_PER_TOKEN) + images * IMAGE_TOKENS + len(messages) * MESSAGE_TOKENS + answer

@@ -294,12 +294,13 @@ async def test_closing_the_chain_ends_its_drains() -> None:
     """When `aclose` returns no loser is being read any more, and each has been cleaned up."""
     chain = chain_of(ScriptedEndpoint(answers(), name="a"), strategy=Hedge(delay=1, drain_losers=600))
     upstream = Silent()
-    assert chain._background.drain(9.0, chain._routes[0], upstream, 0.0)
+    told: list[str] = []
+    assert chain._background.drain(9.0, chain._routes[0], upstream, 0.0, lambda: told.append("over"))
     await anyio.sleep(1)
 
     await chain.aclose()
 
-    assert (upstream.closed_at, chain._background.under_way) == (1.1, 0)
+    assert (upstream.closed_at, chain._background.under_way, told) == (1.1, 0, ["over"])
 
 
 @virtual_time

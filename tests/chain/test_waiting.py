@@ -321,6 +321,29 @@ async def test_a_race_does_not_stampede_who_comes_back(strategy: Any) -> None:
 
 
 @virtual_time
+async def test_a_loser_that_goes_on_keeps_its_place() -> None:
+    """What is read in the background is under way at the provider, and counts for max_in_flight."""
+    async with Simulator() as sim:
+        slow = sim.add("slow", Behaviour(tokens=60, pace_s=1, latency=2))
+        quick = sim.add("quick", Behaviour(latency=0.1))
+        steps = [
+            Endpoint("m", base_url=slow.url(), name="slow", max_in_flight=1),
+            Endpoint("m", base_url=quick.url(), name="quick"),
+        ]
+        strategy, policy = Hedge(delay=0.5, drain_losers=30, extra_load=1), BreakerPolicy(slow_after_s=99)
+        async with fallbackio.Chain(steps, strategy=strategy, breaker=policy) as chain:
+            for _ in range(5):
+                await chain.complete("hi")
+                await anyio.sleep(1)
+            assert (slow.stats.requests, slow.stats.peak_in_flight) == (1, 1)
+            await anyio.sleep(30)
+            await chain.complete("hi")
+            assert (slow.stats.requests, slow.stats.peak_in_flight) == (2, 1)
+            assert chain._routes[0].room.in_flight == 1
+        assert chain._routes[0].room.in_flight == 0
+
+
+@virtual_time
 async def test_a_full_pool_of_many_is_waited_for_in_order() -> None:
     """Two hundred full members have one line, and cost no more than that."""
     members = [limited(f"m{at}", answers("yes", after_s=1), max_in_flight=1) for at in range(200)]
