@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from fallbackio import clock
 from fallbackio.dialects import VENDORS
-from fallbackio.endpoint import Endpoint
+from fallbackio.endpoint import Endpoint, Price
 from fallbackio.model import Usage
 
-__all__ = ["Listed", "listed"]
+__all__ = ["Listed", "flat_price", "listed"]
 
 # Vendors that have another name there.
 _NAMES: Mapping[str, str] = MappingProxyType(
@@ -33,6 +34,11 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "xai": "x-ai",
     }
 )
+
+# Of a short prompt: prices may rise with its length.
+_SAMPLE = 1000
+
+_DAY_S = 86400
 
 # Where `model` is whatever the customer called his deployment.
 _DEPLOYED = frozenset({"azure"})
@@ -101,6 +107,27 @@ def listed(endpoint: Endpoint) -> Listed | None:
     own = endpoint.base_model or endpoint.embedding_model
     model = own or ("" if vendor in _DEPLOYED else endpoint.model)
     return Listed(_NAMES.get(vendor, vendor), model) if vendor and model else None
+
+
+def flat_price(endpoint: Endpoint) -> Price | None:
+    """The endpoint's price at noon for a short prompt: one for all its calls, for simulations.
+
+    Looking into a list takes longer than a simulated call, and what a list says changes with the hour.
+    """
+    listing = listed(endpoint)
+    if endpoint.price is not None or listing is None:
+        return endpoint.price
+    noon = clock.wall() // _DAY_S * _DAY_S + _DAY_S / 2
+
+    def per_million(usage: Usage) -> float | None:
+        cost = listing.cost(usage, noon)
+        return None if cost is None else cost * 1_000_000 / _SAMPLE
+
+    fresh, said = per_million(Usage(prompt_tokens=_SAMPLE)), per_million(Usage(completion_tokens=_SAMPLE))
+    if fresh is None or said is None:
+        return None
+    cached = per_million(Usage(prompt_tokens=_SAMPLE, cached_tokens=_SAMPLE))
+    return Price(fresh, said, cached, per_million(Usage(prompt_tokens=_SAMPLE, cache_write_tokens=_SAMPLE)))
 
 
 def _vendor(endpoint: Endpoint) -> str:

@@ -17,7 +17,7 @@ import attrs
 from attrs import field, frozen
 
 from fallbackio.chain import Limits
-from fallbackio.config import Chain, placed
+from fallbackio.config import Chain, flat_price, placed
 from fallbackio.config.files import ChainFile, read_toml
 from fallbackio.dialects import DIALECTS
 from fallbackio.endpoint import Endpoint, Pool
@@ -138,6 +138,7 @@ def _standing_in(endpoint: Endpoint, url: str, keys: dict[tuple[object, ...], st
         headers_env={},
         token=None,
         fn=None,
+        price=flat_price(endpoint),
     )
 
 

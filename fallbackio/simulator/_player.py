@@ -44,7 +44,8 @@ class Player:
         self._at_end = at_end
         self._told = told
         self._head: Head | None = None
-        self._held = b""
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self._response: web.StreamResponse | None = None
 
     async def play(self, plan: Plan) -> web.StreamResponse:
@@ -59,10 +60,11 @@ class Player:
 
     async def _play(self, plan: Plan) -> web.StreamResponse:
         for step in plan:
-            if isinstance(step, Send):
-                if len(self._held) > _MOST_HELD:
+            if isinstance(step, Send):  # by far the most frequent
+                if self._held_bytes > _MOST_HELD:
                     await self._flush()
-                self._held += step.data
+                self._held.append(step.data)
+                self._held_bytes += len(step.data)
             elif isinstance(step, Wait):
                 await self._wait(step.seconds)
             elif isinstance(step, Head):
@@ -86,8 +88,12 @@ class Player:
             self._response.content_length = self._head.length
             await self._response.prepare(self._http)
         if self._held:
-            held, self._held = self._held, b""
-            await self._response.write(held)
+            await self._response.write(self._taken())
+
+    def _taken(self) -> bytes:
+        """What was held back."""
+        pieces, self._held, self._held_bytes = self._held, [], 0
+        return b"".join(pieces)
 
     async def _wait(self, seconds: float | None) -> None:
         await self._flush()
@@ -95,10 +101,10 @@ class Player:
 
     async def _end(self) -> web.StreamResponse:
         if self._response is not None:
-            await self._response.write_eof(self._held)
+            await self._response.write_eof(self._taken())
             return self._response
         head = self._head or Head(200, {})
-        return web.Response(body=self._held, status=head.status, headers=head.headers)
+        return web.Response(body=self._taken(), status=head.status, headers=head.headers)
 
     async def _drop(self, reset: bool) -> None:
         await self._flush()

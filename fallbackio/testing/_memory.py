@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import selectors
 import socket
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from fallbackio.testing._virtual import VirtualTimeLoop
+from fallbackio.testing._virtual import JumpingSelector, VirtualTimeLoop
 
 __all__ = ["MemoryLoop"]
 
@@ -28,6 +29,31 @@ _HIGH_WATER_BYTES = 64 * 2**10
 
 # A server that was told to listen takes a turn or two until it does; the kernel would let clients wait.
 _TURNS = 3
+
+
+# Every so many turns the kernel is asked all the same, for what threads may have sent.
+_TURNS_UNASKED = 64
+
+
+class _IdleSelector(JumpingSelector):
+    """Asks the kernel only now and then while no real socket is open: nothing else could come from it.
+
+    What threads schedule is in the loop's queue before they wake it up, so none of it waits for that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unasked = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and not self.jobs and len(self.get_map()) <= 1:
+            self._unasked += 1
+            if self._unasked < _TURNS_UNASKED:
+                if timeout > 0:
+                    self.jump(timeout)
+                return []
+            self._unasked = 0
+        return super().select(timeout)
 
 
 class MemoryLoop(VirtualTimeLoop):
@@ -45,7 +71,7 @@ class MemoryLoop(VirtualTimeLoop):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(_IdleSelector())
         self.connections = 0
         self._servers: dict[tuple[str, int], _Server] = {}
         self._dialled: WeakKeyDictionary[socket.socket, _Server] = WeakKeyDictionary()

@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 from fallbackio.errors import FallbackError
 
-__all__ = ["Deadlocked", "VirtualTimeLoop", "run", "virtual_time"]
+__all__ = ["Deadlocked", "JumpingSelector", "VirtualTimeLoop", "run", "virtual_time"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Deadlocked(FallbackError):
     """
 
 
-class _JumpingSelector(selectors.DefaultSelector):
+class JumpingSelector(selectors.DefaultSelector):
     """Looks at the sockets without waiting, and moves `now` where another would wait."""
 
     def __init__(self) -> None:
@@ -66,8 +66,12 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = self._settle(timeout)
         if ready or timeout is None:
             return ready
-        self.now = _instant(self.now + timeout)
+        self.jump(timeout)
         return ready
+
+    def jump(self, seconds: float) -> None:
+        """Move the time on."""
+        self.now = _instant(self.now + seconds)
 
     def _settle(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """What arrives although the loop has nothing to do: from a thread, or still in flight."""
@@ -97,8 +101,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         ...     runner.run(main())
     """
 
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    def __init__(self, selector: JumpingSelector | None = None) -> None:
+        self._jumping = selector or JumpingSelector()
         super().__init__(self._jumping)
 
     def time(self) -> float:
