@@ -64,7 +64,7 @@ FULL = Size(
     rounds=2,
     outages=OUTAGES,
     lengths=Lengths(healthy_s=25, trouble_s=60, recovery_s=35, rate=10, tokens=24, scale=SCALE),
-    virtual=Lengths(healthy_s=30, trouble_s=60, recovery_s=30, rate=20, tokens=6),
+    virtual=Lengths(healthy_s=30, trouble_s=110, recovery_s=30, rate=20, tokens=6),
     cost_rounds=7,
     cost_calls=60,
     imports=3,
@@ -91,8 +91,14 @@ class Run:
     results: dict[str, Any] = field(factory=dict)
 
     @property
-    def rest(self) -> list[str]:
+    def names(self) -> list[str]:
+        """Of all contenders."""
         return [contender.name for contender in self.contenders]
+
+    @property
+    def chains(self) -> list[str]:
+        """Of those that have a choice: all but the bounds."""
+        return [contender.name for contender in self.contenders if not contender.bound]
 
     async def all_tell(self, do: str, orders: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Orders to several contenders at once; what they answer, by name."""
@@ -164,7 +170,7 @@ async def outage(run: Run, play: Play, number: int) -> dict[str, Any]:
     """One scenario once; what its calls came to."""
     at = arrivals(play.duration_s, run.size.lengths.rate, SEED + number)
     # Another one is first in every round.
-    order = [run.rest[(place + number) % len(run.rest)] for place in range(len(run.rest))]
+    order = [run.names[(place + number) % len(run.names)] for place in range(len(run.names))]
     begin = time.time() + PREPARE_S + 0.05 * len(order)
     for name in order:
         more: dict[str, Any] = {"text": text(run.size.lengths.tokens)}
@@ -205,10 +211,7 @@ async def outage(run: Run, play: Play, number: int) -> dict[str, Any]:
 async def single_faults(run: Run) -> None:
     """Each fault meets one plain call and one streamed one, of a contender that has seen nothing yet."""
     cases = singles(SCALE)
-    found: dict[str, Any] = {}
-    for name in run.rest:
-        if name not in (ORACLE.name, FLOOR.name):
-            found[name] = {}
+    found: dict[str, Any] = {name: {} for name in run.chains}
     for group in [cases[at : at + 4] for at in range(0, len(cases), 4)]:
         answers = await _faults(run, group, list(found))
         for name, records in answers.items():
@@ -250,7 +253,7 @@ async def _faults(run: Run, cases: Sequence[Single], names: Sequence[str]) -> di
 async def sixty_seconds(run: Run) -> None:
     """The outage of 60 s: how many of 15 calls, 4 s apart, reach the endpoint that is down."""
     case = long_outage(SCALE)
-    names = [name for name in run.rest if name not in (ORACLE.name, FLOOR.name)]
+    names = run.chains
     for name in names:
         await run.set_up(name, "long", case.begin, {"text": case.text})
     begin = time.time() + PREPARE_S
@@ -279,30 +282,30 @@ async def sixty_seconds(run: Run) -> None:
 async def costs(run: Run) -> None:
     """CPU per call at a healthy endpoint, one contender and one call at a time, contenders in turns."""
     healthy = {name: {"tokens": 32} for name in NAMES}
-    for name in run.rest:
+    for name in run.names:
         await run.set_up(name, "cost", healthy, {"text": text(32)})
         for stream in (False, True):
             await run.workers[name].tell("measure", key="cost", calls=10, stream=stream)
-    found: dict[str, Any] = {name: {"plain": [], "stream": []} for name in run.rest}
+    found: dict[str, Any] = {name: {"plain": [], "stream": []} for name in run.names}
     for number in range(run.size.cost_rounds):
-        for place in range(len(run.rest)):
-            name = run.rest[(place + number) % len(run.rest)]
+        for place in range(len(run.names)):
+            name = run.names[(place + number) % len(run.names)]
             for kind, stream in (("plain", False), ("stream", True)):
                 calls = run.size.cost_calls
                 one = await run.workers[name].tell("measure", key="cost", calls=calls, stream=stream)
                 found[name][kind].append([round(one["cpu_s"] * 1e6, 1), round(one["wall_s"] * 1e6, 1)])
                 found[name]["rss_kib"] = one["rss_kib"]
         say(f"  cost of a healthy call: round {number + 1}/{run.size.cost_rounds}")
-    await run.all_tell("close", {name: {"key": "cost"} for name in run.rest})
+    await run.all_tell("close", {name: {"key": "cost"} for name in run.names})
     run.results["costs"] = found
 
 
 async def cancellations(run: Run) -> None:
     """Twenty calls that nobody will answer are cancelled: what is left of them upstream, and for how long."""
-    found: dict[str, Any] = {name: {} for name in run.rest}
+    found: dict[str, Any] = {name: {} for name in run.names}
     names = [f"silent-{name}" for name in NAMES]
     silent = {name: {"fault": {"kind": "silence"}} for name in names}
-    for name in run.rest:
+    for name in run.names:
         for kind, stream in (("plain", False), ("stream", True)):
             await run.set_up(name, "cancel", silent, {"text": "", "attempt_s": 30.0, "give_up_s": 60.0})
             told = await run.workers[name].tell("cancel", key="cancel", calls=20, stream=stream, after_s=0.3)

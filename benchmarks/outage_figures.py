@@ -60,6 +60,13 @@ class Sample:
         calls = self.part("onset", "steady")
         return self.in_trouble / len(calls) if calls else float("nan")
 
+    @property
+    def back_after_s(self) -> float | None:
+        """Seconds from the end of the trouble to the first call that the first endpoint answers again."""
+        _, ends = self.play.trouble_s
+        found = [call.due_s - ends for call in self.calls if call.due_s >= ends and call.served == NAMES[0]]
+        return min(found, default=None)
+
 
 def packed(play: Play, contender: Mapping[str, Any]) -> dict[str, Any]:
     """The records of a play in columns: milliseconds, and a letter each for outcome and endpoint."""

@@ -89,6 +89,7 @@ def everybody(found: Findings) -> str:
         "answered by " + " / ".join(NAMES),
         "requests per call",
         "of them to the sick",
+        "back at the first after",
         "CPU per call",
     ]
     return table(head, [_row(found, name) for name in found.names])
@@ -98,6 +99,7 @@ def _row(found: Findings, name: str) -> list[str]:
     samples = [sample for outage in found.outages for sample in found.real[name][outage]]
     calls = pooled(samples)
     requests, to_sick = sum([one.requests for one in samples]), sum([one.to_sick for one in samples])
+    back = [one.back_after_s for one in samples if one.back_after_s is not None]
     return [
         name,
         percent(success(calls), 2),
@@ -108,8 +110,15 @@ def _row(found: Findings, name: str) -> list[str]:
         " / ".join([f"{share:.0%}" if share == share else "–" for share in shares(calls)]).replace("%", " %"),
         f"{requests / len(calls):.2f}",
         "–" if name == FLOOR.name else percent(to_sick / requests),
+        f"{median(back):.1f} s" if back and name != FLOOR.name else "–",
         f"{sum([one.cpu_s for one in samples]) / len(calls) * 1e3:.1f} ms",
     ]
+
+
+def requests_per_call(found: Findings, name: str) -> float:
+    """Of all calls of the twelve outages."""
+    samples = [sample for outage in found.outages for sample in found.real[name][outage]]
+    return sum([one.requests for one in samples]) / len(pooled(samples))
 
 
 def by_outage(found: Findings) -> str:
@@ -244,7 +253,8 @@ def beside_oracle(found: Findings) -> str:
     """Steady state and onset of every outage, as ratios to the oracle's."""
     head = ["", *[outage.upper() for outage in found.outages]]
     rows = []
-    for who in ("sequence", "hedge", "race"):
+    chains = [who for who in next(iter(found.virtual.values())) if who != "oracle"]
+    for who in chains:
         for label, figure in (("steady p50", steady_p50), ("steady p99", steady_p99)):
             rows.append(
                 [f"{who}: {label}, × oracle", *[f"{figure(found, who, o):.2f}" for o in found.outages]]
@@ -326,7 +336,8 @@ def report(found: Findings, scale: float) -> str:
             cost_table(found),
             "",
             f"Full size, in virtual time: {found.raw['virtual']['lengths']['rate']:g} calls per second, "
-            "nothing shrunk, fallbackio's defaults with `attempt_timeout=10`:",
+            "nothing shrunk, fallbackio's defaults with `attempt_timeout=10` and `idle_timeout=5`; "
+            '*adaptive* is `ttft_timeout="adaptive"`:',
             "",
             beside_oracle(found),
         ]

@@ -14,6 +14,7 @@ from outage_report import (
     onset_p99,
     percent,
     ratio,
+    requests_per_call,
     right,
     steady_p50,
     steady_p99,
@@ -123,11 +124,16 @@ def losses(found: Findings) -> list[str]:
                 said.append(
                     f"{outage.upper()}, {label} in trouble: {', '.join(better)}, our best {ms(mine)} ms."
                 )
-    for kind, label in (("plain", "a plain call"), ("stream", "a streamed answer")):
-        mine = cpu_us(found, "fallbackio, sequence", kind)
-        cheaper = [name for name in found.peers if cpu_us(found, name, kind) < mine]
-        if cheaper:
-            said.append(f"CPU of {label}: {', '.join(cheaper)}.")
+    for name in ours:
+        for kind, label in (("plain", "a plain call"), ("stream", "a streamed answer")):
+            mine = cpu_us(found, name, kind)
+            cheaper = [peer for peer in found.peers if cpu_us(found, peer, kind) < mine]
+            if cheaper:
+                said.append(f"CPU of {label}: {name} needs {mine:,.0f} µs, less do {', '.join(cheaper)}.")
+        mine = requests_per_call(found, name)
+        fewer = [peer for peer in found.peers if requests_per_call(found, peer) < mine - 0.005]
+        if fewer:
+            said.append(f"Upstream requests: {name} sends {mine:.2f} per call, {', '.join(fewer)} fewer.")
     for name in found.peers:
         one = found.raw["imports"]
         if one[name]["s"] < one["fallbackio, sequence"]["s"]:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack
 from multiprocessing import get_context
@@ -31,12 +31,17 @@ import bare
 import chains
 from worker import Worker
 
-STRATEGIES = ("sequence", "hedge", "race")
+CHAINS: Mapping[str, Mapping[str, Any]] = {
+    "sequence": {"strategy": "sequence"},
+    "sequence, adaptive": {"strategy": "sequence", "ttft_timeout": "adaptive"},
+    "hedge": {"strategy": "hedge"},
+    "race": {"strategy": "race"},
+}
 
 
 def jobs(outages: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Which scenario with whom."""
-    return ((name, who) for name in outages for who in (*STRATEGIES, "oracle"))
+    return ((name, who) for name in outages for who in (*CHAINS, "oracle"))
 
 
 def measure(
@@ -75,9 +80,9 @@ async def _played(
     play: Play, who: str, at: list[float], settings: dict[str, Any], seed: int
 ) -> dict[str, Any]:
     module = bare if who == "oracle" else chains
-    arguments: dict[str, Any] = {"strategy": who}
+    arguments: dict[str, Any] = {**CHAINS.get(who, {})}
     if who == "oracle":
-        arguments = {"schedule": [(since, max(which, 0)) for since, which in play.healthy]}
+        arguments["schedule"] = [(since, max(which, 0)) for since, which in play.healthy]
     worker = Worker(module, arguments, 0.0, 0)
     async with AsyncExitStack() as stack:
         stage = Stage(stack)

@@ -1,6 +1,7 @@
 """fallbackio, with the strategy that the arguments name.
 
-Everything is the default but the times, which the whole comparison shares or shrinks by one scale.
+Everything is the default but the times, which the whole comparison shares or shrinks by one scale, and
+`idle_timeout`, which README has at a quarter to a half of an attempt's.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ async def opened(urls: Sequence[str], settings: Mapping[str, Any]) -> Chained:
         endpoints,
         timeout=settings["give_up_s"],
         attempt_timeout=settings["attempt_s"],
-        idle_timeout=settings["attempt_s"],
+        ttft_timeout=settings.get("ttft_timeout"),
+        idle_timeout=settings["attempt_s"] / 2,
         strategy=settings.get("strategy", "sequence"),
         breaker=breaker(scale),
         retry=retry(scale),
