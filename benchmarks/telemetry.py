@@ -4,7 +4,8 @@ Chains that differ in their sinks alone make the same calls in turns within one 
 in a process of its own.  CPU is all of the process's, threads that export included; spans are exported
 in batches by OpenTelemetry's SDK to an exporter that throws them away, because what sending them costs
 is the exporter's.  A figure is the lower quartile of a chain's rounds less that of the chain without a sink:
-whatever else runs on the machine can only add to a round, by emptying its caches.
+whatever else runs on the machine can only add to a round, by emptying its caches.  Beside them stands
+what the events of one `complete()` cost a sink by itself, told to it again and again with warm caches.
 
     python benchmarks/telemetry.py                  # prints
     python benchmarks/telemetry.py --write          # and puts the table into benchmarks/README.md
@@ -18,6 +19,7 @@ import logging
 import os
 import platform
 import statistics
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -38,6 +40,7 @@ import fallbackio
 from fallbackio.events import ChainSink, Event, EventSink
 from fallbackio.observe.otel import OpenTelemetrySink
 from fallbackio.observe.prometheus import PrometheusSink
+from fallbackio.testing import RecordingSink
 
 README = Path(__file__).with_name("README.md")
 
@@ -114,7 +117,28 @@ async def differences(calls_of: dict[str, Call], rounds: int, calls: int) -> tup
     return lower[first], {name: lower[name] - lower[first] for name in others}
 
 
-async def telemetry(rounds: int, calls: int) -> tuple[Row, list[Row]]:
+async def alone(base_url: str, told: int = 1000) -> dict[str, float]:
+    """Seconds of CPU that a sink takes for the events of one call, the least of a few runs."""
+    recorded = RecordingSink()
+    spec = fallbackio.Endpoint("m", base_url=base_url, api_key="key")
+    async with fallbackio.Chain([spec], sinks=[recorded]) as chain:
+        await chain.complete("Say hello.")
+    seconds = {}
+    for name, given in settings().items():
+        for sink in given.get("sinks", []):
+            if hasattr(sink, "for_chain"):
+                tell, runs = sink.for_chain("chain"), []
+                for _ in range(7):
+                    began = time.process_time()
+                    for _ in range(told):
+                        for event in recorded.events:
+                            tell(event)
+                    runs.append((time.process_time() - began) / told)
+                seconds[name] = min(runs)
+    return seconds
+
+
+async def telemetry(rounds: int, calls: int) -> tuple[Row, list[Row], dict[str, float]]:
     """What a call costs without telemetry, and what each kind of it adds."""
     async with Server() as base_url, AsyncExitStack() as stack:
         up = fallbackio.Endpoint("m", name="up", base_url=base_url, api_key="key")
@@ -129,23 +153,27 @@ async def telemetry(rounds: int, calls: int) -> tuple[Row, list[Row]]:
             }
             calls_of = {name: ours(chain, stream=stream) for name, chain in chains.items()}
             figures.append(await differences(calls_of, rounds, calls))
+        seconds = await alone(base_url)
     (complete, more), (stream_s, more_stream), (failover, more_failover) = figures
     rows = [Row(name, more[name], more_stream[name], more_failover[name]) for name in more]
-    return Row("off", complete, stream_s, failover), rows
+    return Row("off", complete, stream_s, failover), rows, seconds
 
 
-def report(off: Row, rows: list[Row], rounds: int, calls: int) -> str:
+def report(off: Row, rows: list[Row], seconds: dict[str, float], rounds: int, calls: int) -> str:
+    by_itself = "; ".join([f"{name} {each_s * 1e6:.0f} µs" for name, each_s in seconds.items()])
     return "\n".join(
         [
             f"Measured {datetime.now(UTC):%Y-%m-%d} with {platform.python_implementation()} "
             f"{platform.python_version()}, prometheus-client {version('prometheus-client')}, "
             f"opentelemetry-sdk {version('opentelemetry-sdk')}, {os.cpu_count()} cores; lower quartiles "
-            f"of {rounds} interleaved rounds of {calls} calls.",
+            f"of {rounds} interleaved rounds of {calls} calls, at a load of {os.getloadavg()[0]:.0f}.",
             "",
             "| | `complete()` | `stream()` | `complete()` that fails over |",
             "|---|---|---|---|",
             off.line().replace("+", ""),
             *[row.line() for row in rows],
+            "",
+            f"The events of one `complete()` told to a sink by itself, warm: {by_itself}.",
         ]
     )
 
