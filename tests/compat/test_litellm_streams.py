@@ -101,6 +101,31 @@ async def test_a_wait_that_is_cancelled_leaves_the_stream_open() -> None:
     assert said == ["word0", " word1 word2"]
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@virtual_time
+async def test_a_call_can_be_cancelled_at_every_turn(stream: bool) -> None:
+    """However far it has come, a call that is cancelled leaves no request behind."""
+    async with Simulator() as sim:
+        down, up = sim.add("down", Behaviour(fault=Status(503))), sim.add("up", Behaviour(tokens=3))
+        router = Router(
+            [deployment("a", down), deployment("b", up)],
+            fallbacks=[{"a": ["b"]}],
+            disable_cooldowns=True,
+        )
+        for turns in range(60):
+            call = asyncio.ensure_future(router.acompletion("a", MESSAGES, stream=stream))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.wait([call])
+            del call
+            gc.collect()
+            await anyio.sleep(0.05)
+            assert (down.stats.in_flight, up.stats.in_flight) == (0, 0), turns
+
+        assert up.stats.requests > 0
+
+
 @virtual_time
 async def test_a_stream_may_be_read_in_another_task() -> None:
     """It belongs to no task and to no scope of the one that opened it."""

@@ -161,7 +161,7 @@ def _new(endpoint: Endpoint, seen: dict[str, Endpoint]) -> Endpoint | None:
             return None
         number += 1
         name = f"{endpoint.name} #{number}"
-    seen[name] = attrs.evolve(endpoint, name=name)
+    seen[name] = endpoint if number == 1 else attrs.evolve(endpoint, name=name)
     return seen[name]
 
 

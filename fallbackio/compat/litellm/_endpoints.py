@@ -92,22 +92,11 @@ def endpoint_of(
     where = placed(_text("model", told.get("model")), told.get("custom_llm_provider", ""), _base(told, ""))
     vendor = VENDORS.get(where.vendor)
     name = name or f"{where.vendor or _host(told)}/{where.model}"
-    if "mock_response" in told or told.get("mock_timeout"):
-        answer = None if told.get("mock_timeout") else told["mock_response"]
-        after_s = float(told.get("mock_delay", 0))
-        made = mocked(name, answer, vendor=where.vendor, model=where.model, after_s=after_s)
-        return _placed_as(made, settings)
-    if where.why:
-        made = failing(name, errors.InvalidRequest, f"nobody runs {told['model']!r}: {where.why}")
-        return _placed_as(made, settings)
-    base = _base(told, "") or _usual_base(where.vendor, look)
+    base, token = _base(told, "") or _usual_base(where.vendor, look), _token(told)
     key = told.get("api_key") or _usual_key(vendor, look)
-    token = _token(told)
-    if vendor is not None and vendor.needs_key and key is None and token is None:
-        text = f"no key for {vendor.name}: set {' or '.join(vendor.key_env)}, or give api_key"
-        made = failing(name, errors.AuthFailed, text, vendor=vendor.name, model=where.model)
-        return _placed_as(made, settings)
-    adapt = None if messages is None else _Saying(messages)
+    stand_in = _stand_in(name, told, where, vendor if key is None and token is None else None)
+    if stand_in is not None:
+        return attrs.evolve(stand_in, weight=settings.get("weight", stand_in.weight))
     return _built(
         where,
         vendor,
@@ -119,14 +108,23 @@ def endpoint_of(
         params={one: value for one, value in own_params(told).items() if one not in given},
         unsupported="drop" if told.get("drop_params") else "error",
         price=_price(told),
-        adapt=adapt,
+        adapt=None if messages is None else _Saying(messages),
         **settings,
     )
 
 
-def _placed_as(made: Endpoint, settings: Mapping[str, Any]) -> Endpoint:
-    """One that asks nobody, at the same place in its pool."""
-    return attrs.evolve(made, weight=settings.get("weight", made.weight))
+def _stand_in(name: str, told: Mapping[str, Any], where: Placed, keyless: Vendor | None) -> Endpoint | None:
+    """The endpoint for a model that is mocked, that nobody runs, or that a key is missing for."""
+    if "mock_response" in told or told.get("mock_timeout"):
+        answer = None if told.get("mock_timeout") else told["mock_response"]
+        after_s = float(told.get("mock_delay", 0))
+        return mocked(name, answer, vendor=where.vendor, model=where.model, after_s=after_s)
+    if where.why:
+        return failing(name, errors.InvalidRequest, f"nobody runs {told['model']!r}: {where.why}")
+    if keyless is not None and keyless.needs_key:
+        text = f"no key for {keyless.name}: set {' or '.join(keyless.key_env)}, or give api_key"
+        return failing(name, errors.AuthFailed, text, vendor=keyless.name, model=where.model)
+    return None
 
 
 def _built(where: Placed, vendor: Vendor | None, base: str | None, **rest: Any) -> Endpoint:

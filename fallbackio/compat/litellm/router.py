@@ -270,7 +270,8 @@ def _table(kind: str, given: object) -> dict[str, Sequence[_Entry]]:
     """LiteLLM's `[{"group": ["another"]}]` as one dict; a plain list is every group's."""
     table: dict[str, Sequence[_Entry]] = {}
     for entry in sequence_of(kind, given):
-        if isinstance(entry, str) or (isinstance(entry, Mapping) and "model" in entry):
+        # A dict whose `model` is a list is a group of that name.
+        if isinstance(entry, str) or (isinstance(entry, Mapping) and isinstance(entry.get("model"), str)):
             table["*"] = [*table.get("*", ()), entry]
         elif isinstance(entry, Mapping):
             table |= {group: list(sequence_of(kind, targets)) for group, targets in entry.items()}
