@@ -15,8 +15,9 @@ from fallbackio.compat import litellm
 from fallbackio.compat.litellm import Router
 from fallbackio.compat.litellm._table import DEPLOYMENT, ROUTER
 from fallbackio.errors import ContentFiltered, ContextTooLong
+from fallbackio.events import CallEnded, FailedOver
 from fallbackio.simulator import Behaviour, Capacity, InTurn, Silence, Simulator, Status
-from fallbackio.testing import virtual_time
+from fallbackio.testing import RecordingSink, virtual_time
 
 DOWN = Behaviour(fault=Status(503))
 
@@ -202,8 +203,8 @@ async def test_fallbacks_have_an_end() -> None:
     """Circles are gone round once, and `max_fallbacks` is how many groups follow."""
     groups = [mocked(name, Exception(f"{name} is down")) for name in "abcdefgh"]
     circle = [{one: [two]} for one, two in zip("abcdefgh", "bcdefgha", strict=True)]
-    for words, asked in (({}, 6), ({"max_fallbacks": 2}, 3), ({"max_fallbacks": 50}, 8)):
-        router = Router(groups, fallbacks=circle, num_retries=0, **words)
+    for most, asked in ((None, 6), (2, 3), (50, 8)):
+        router = Router(groups, fallbacks=circle, num_retries=0, max_fallbacks=most)
         with pytest.raises(litellm.InternalServerError) as caught:
             await router.acompletion("a", MESSAGES)
         assert len(caught.value.attempts) == asked
@@ -321,6 +322,22 @@ async def test_a_router_gives_its_chains() -> None:
 
 
 @virtual_time
+async def test_a_router_tells_its_sinks() -> None:
+    """What LiteLLM's callbacks are for, sinks are here."""
+    sink = RecordingSink()
+    router = Router(
+        [mocked("a", Exception("down")), mocked("b", "b")],
+        sinks=[sink],
+        fallbacks=[{"a": ["b"]}],
+        num_retries=0,
+    )
+    await router.acompletion("a", MESSAGES)
+    await router.aclose()
+
+    assert len(sink.of(FailedOver)) == len(sink.of(CallEnded)) == 1
+
+
+@virtual_time
 async def test_a_routers_chain_has_sessions() -> None:
     """A named session of a group's chain keeps to the deployment that answered it."""
     router = Router([mocked("a", str(number)) for number in range(5)])
@@ -394,8 +411,9 @@ def test_what_cannot_work_is_said_when_it_is_made(model_list: Any, settings: Any
 @pytest.mark.parametrize("name", refused(ROUTER))
 def test_settings_that_would_be_lost_are_refused(name: str) -> None:
     """A Router that could not do what it is told does not begin to."""
+    settings: dict[str, Any] = {name: "something"}
     with pytest.raises(ConfigError, match=f"Router: {name}= of LiteLLM is not taken"):
-        Router([mocked("a", "yes")], **{name: "something"})
+        Router([mocked("a", "yes")], **settings)
 
 
 @pytest.mark.parametrize("name", refused(DEPLOYMENT))

@@ -9,7 +9,7 @@ for nobody.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from fallbackio.compat.litellm._endpoints import from_environment
 from fallbackio.compat.litellm._table import CALL, DEPLOYMENT, ROUTER, Parameter
 from fallbackio.compat.litellm.router import Router
 from fallbackio.errors import ConfigError
+from fallbackio.events import EventSink
 
 __all__ = ["Imported", "Taken", "from_litellm_config"]
 
@@ -69,10 +70,11 @@ class Imported:
         return tuple([one for one in self.taken if one.degree == degree])
 
 
-def from_litellm_config(source: str | os.PathLike[str]) -> Imported:
+def from_litellm_config(source: str | os.PathLike[str], *, sinks: Iterable[EventSink] = ()) -> Imported:
     """The Router that a configuration of LiteLLM's describes, and what became of each of its settings.
 
-    `source` is a path, or the YAML text itself where it has more than one line.  Needs the extra `litellm`.
+    `source` is a path, or the YAML text itself where it has more than one line; `sinks` are the
+    Router's.  Needs the extra `litellm`.
 
     Raises:
         ConfigError: For a file that cannot be read or is no configuration; PyYAML is not installed.
@@ -97,7 +99,7 @@ def from_litellm_config(source: str | os.PathLike[str]) -> Imported:
     settings = reading.router_settings(loaded)
     for name in _mapping(loaded, "general_settings"):
         reading.note(f"general_settings.{name}", "not at all", "of LiteLLM's proxy")
-    return Imported(Router.looking_up(look, deployments, **settings), tuple(reading.taken))
+    return Imported(Router.looking_up(look, deployments, sinks, **settings), tuple(reading.taken))
 
 
 class _Reading:
@@ -194,9 +196,9 @@ _INFO = {
 _NOT_TAKEN = {
     "cache": "answers are not cached",
     "cache_params": "answers are not cached",
-    "callbacks": "give a chain `sinks`",
-    "success_callback": "give a chain `sinks`",
-    "failure_callback": "give a chain `sinks`",
+    "callbacks": "give `from_litellm_config` sinks",
+    "success_callback": "give `from_litellm_config` sinks",
+    "failure_callback": "give `from_litellm_config` sinks",
     "json_logs": "logging is the application's to set up",
 }
 

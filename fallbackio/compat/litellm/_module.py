@@ -73,5 +73,5 @@ def _set(name: str, value: Any) -> None:
     elif name not in _SILENT and value:
         raise ConfigError(
             f"litellm.{name} is not taken; settings of the whole program are {', '.join(sorted(OF_CALLS))}. "
-            "Callbacks are the sinks of a chain; see docs/from-litellm.md"
+            "Callbacks are the sinks of a Router; see docs/from-litellm.md"
         )

@@ -194,7 +194,7 @@ CALL = Table(
             "caching cache ttl enable_prompt_caching": "answers are not cached",
             "model_list": "make a `Router(model_list=…)`",
             "deployment_id": "write `model='azure/<deployment>'`",
-            "logger_fn": "give a chain `sinks`",
+            "logger_fn": "give a Router `sinks`",
             "retry_strategy": "repeats wait with full jitter",
             "guardrails prompt_id prompt_variables prompt_environment prompt_label prompt_version": (
                 "LiteLLM's proxy has these"
@@ -289,7 +289,7 @@ ROUTER = Table(
             "enable_tag_filtering": "make a Router for each tag",
             "plugins optional_pre_call_checks routing_groups": "LiteLLM's own extensions",
             "provider_budget_config": "there are no budgets of money",
-            "alerting_config": "give a chain `sinks`; a failover is a warning in the log",
+            "alerting_config": "give the Router `sinks`; a failover is a warning in the log",
             "model_group_affinity_config session_affinity_repin_on_failover": "see `chain.session()`",
             "enable_health_check_routing health_check_ignore_transient_errors "
             "background_health_check_model_groups": "breakers learn from the calls themselves",

@@ -7,7 +7,7 @@ module has no underscore because programs import from LiteLLM's by this name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +31,7 @@ from fallbackio.compat.litellm.exceptions import translated
 from fallbackio.config import Fleet
 from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ConfigError, FallbackError
+from fallbackio.events import EventSink
 
 __all__ = ["AllowedFailsPolicy", "RetryPolicy", "Router"]
 
@@ -42,7 +43,8 @@ class Router:
 
     Takes what LiteLLM's takes, by name; see docs/from-litellm.md for what becomes of each.  It may be used
     in any event loop, and by the blocking functions; breakers and limits are those of one loop.  Use it as
-    an async context manager, or call `aclose`; otherwise its connections end with their loop.
+    an async context manager, or call `aclose`; otherwise its connections end with their loop.  `sinks`, which
+    LiteLLM has not, are told of every event; see `fallbackio.events`.
 
     Raises:
         ConfigError: For a parameter that is refused or unknown, a deployment of another shape, a fallback
@@ -59,17 +61,27 @@ class Router:
         >>> response = await router.acompletion(model="fast", messages=messages)
     """
 
-    def __init__(self, model_list: Sequence[Any] | None = None, **settings: Any) -> None:
-        self._set_up(model_list, settings, from_environment)
+    def __init__(
+        self, model_list: Sequence[Any] | None = None, *, sinks: Iterable[EventSink] = (), **settings: Any
+    ) -> None:
+        self._set_up(model_list, tuple(sinks), settings, from_environment)
 
     @classmethod
-    def looking_up(cls, look: Look, model_list: Sequence[Any] | None, **settings: Any) -> Self:
+    def looking_up(
+        cls, look: Look, model_list: Sequence[Any], sinks: Iterable[EventSink], **settings: Any
+    ) -> Self:
         """A Router that asks `look` for variables, in place of the environment."""
         router = cls.__new__(cls)
-        router._set_up(model_list, settings, look)
+        router._set_up(model_list, tuple(sinks), settings, look)
         return router
 
-    def _set_up(self, model_list: Sequence[Any] | None, settings: Mapping[str, Any], look: Look) -> None:
+    def _set_up(
+        self,
+        model_list: Sequence[Any] | None,
+        sinks: tuple[EventSink, ...],
+        settings: Mapping[str, Any],
+        look: Look,
+    ) -> None:
         given = {name: value for name, value in settings.items() if value is not None}
         for name in given:
             if name not in ROUTER:
@@ -91,7 +103,7 @@ class Router:
         for table in (self._general, self._larger, self._policy):
             self._check_targets(table)
         limits_of(given, stream=True)  # raises for a bad one now
-        self._fleets = Fleets(partial(Fleet, name="litellm-router", breaker=breaker_of(given)))
+        self._fleets = Fleets(partial(Fleet, name="litellm-router", breaker=breaker_of(given), sinks=sinks))
 
     @property
     def model_names(self) -> list[str]:
