@@ -1,8 +1,9 @@
 """The one audited place that makes tasks without a task group.
 
-Four things need that: a timer's callback cannot start a task in a group (a contest's other lanes), a
-drained loser outlives the call that began it, a simulated port is opened by a plain function, and a
-user's generator has to stay in one task while those who read it come and go.
+Five things need that: a timer's callback cannot start a task in a group (a contest's other lanes), a
+drained loser outlives the call that began it, a simulated port is opened by a plain function, a user's
+generator has to stay in one task while those who read it come and go, and so has the search for an
+endpoint that goes on with a broken stream.
 Whoever makes an `OwnTask` holds it and must see it ended; it is cancelled by a scope, level by level,
 not by a single throw that might be swallowed.
 """

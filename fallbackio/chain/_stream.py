@@ -4,19 +4,25 @@ Up to the commit point the coordinator may take another endpoint unseen; that ha
 block is entered.  From there on the open answer belongs to the caller's task: no scope is held
 across a `yield`, and the timers run only while we wait, so a slow consumer trips none of them.  An
 answer that breaks then is mended as `on_break` says, or its break is raised; it never looks whole.
+The odd rule: another endpoint is looked for in a task of the stream's own, which goes on while a
+consumer who waits in slices is away, and ends with the block.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Self
 
+import anyio
 import attrs
 
 from fallbackio import clock
 from fallbackio._draft import Draft
+from fallbackio._tasks import OwnTask
 from fallbackio.chain._attempt import Opened, close, give_up
 from fallbackio.chain._call import Call
 from fallbackio.chain._reading import Reading
@@ -59,6 +65,8 @@ class Stream:
         self._ready: deque[Delta] = deque()  # arrived, not yet handed over
         self._given = Draft()  # handed over; the reply and the partial text are made of them
         self._overlap: Overlap | None = None  # at a seam, while it may still repeat what came before
+        self._rescue: OwnTask | None = None  # looks for another endpoint, or has found none, after a break
+        self._is_waited_for = False  # somebody is in `_refill`
 
     async def __aenter__(self) -> Self:
         if self._call is not None:
@@ -76,12 +84,28 @@ class Stream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            await self._end_rescue()
+        finally:
+            await self._leave(raises=error is None)
+
+    async def _end_rescue(self) -> None:
+        """End what looks for another endpoint, if it still does; what it failed with is in the ledger."""
+        if self._rescue is None:
+            return
+        # Shielded, because we may be cancelled, and nothing may outlive the block.  Its own clean-up is
+        # bounded.
+        with anyio.CancelScope(shield=True), suppress(Exception):
+            await self._rescue.ended()
+
+    async def _leave(self, *, raises: bool) -> None:
         call, reading = self._call, self._reading
         if call is None or reading is None or self._over:
             return
         reading.done()
         broken: StreamBroken | None = None
-        if not self._ready and reading.tally.has_ended:  # all of it was read, only not past its end
+        read = not self._ready and reading.tally.has_ended and self._rescue is None
+        if read:  # all of it, only not past its end
             broken = self._end(call, reading)
         else:
             self._ready.clear()
@@ -89,7 +113,7 @@ class Stream:
             reading.attempt.cut(reading.tally.pieces)
             call.left()
         await close(reading.upstream)
-        if broken is not None and error is None:
+        if broken is not None and raises:
             raise broken
 
     def _end(self, call: Call, reading: Reading) -> StreamBroken | None:
@@ -160,26 +184,45 @@ class Stream:
         A wait that is cancelled leaves the stream open, so that a consumer may wait in slices; it is
         leaving the block that ends the request.
         """
-        call, reading = self._call, self._reading
-        if call is None or reading is None:
+        if self._call is None or self._reading is None:
             raise ConfigError("enter the stream first: async with chain.stream(...) as stream")
-        if self._over:
-            if self._reply is None:
-                raise StreamBroken("the stream was ended before its answer was whole", partial=self.text)
-            return
-        while not self._ready:
+        if self._is_waited_for:
+            raise ConfigError("another task is waiting for this stream; one at a time can read it")
+        self._is_waited_for = True
+        try:
+            while not self._ready and (self._rescue is not None or not self._over):
+                await self._more(self._call, self._reading)
+        finally:
+            self._is_waited_for = False
+        if self._over and self._reply is None:
+            raise StreamBroken("the stream was ended before its answer was whole", partial=self.text)
+
+    async def _more(self, call: Call, reading: Reading) -> None:
+        if self._rescue is None:
             try:
                 batch = await reading.next_batch()
             except AttemptError as error:
-                reading = await self._mend(call, reading, error)
-                continue
-            if not batch:
-                self._ready.extend(self._rest_of_overlap())
-                if not self._ready:
-                    self._finish(call, reading.attempt)
-                    await close(reading.upstream)  # where only the terminator was missing
+                if self._over:  # the block was left while we waited, which is what broke it
+                    return
+                # A task of its own, because a consumer who waits in slices must find it where it was.
+                self._rescue = OwnTask(partial(self._mend, call, reading, error))
+            else:
+                if not self._over:
+                    await self._take_in(call, reading, batch)
                 return
+        rescue = self._rescue
+        await rescue.finished()
+        self._rescue = None
+        await rescue.ended()
+
+    async def _take_in(self, call: Call, reading: Reading, batch: list[Delta]) -> None:
+        if batch:
             self._ready.extend(batch if self._overlap is None else self._trimmed(batch))
+            return
+        self._ready.extend(self._rest_of_overlap())
+        if not self._ready:
+            self._finish(call, reading.attempt)
+            await close(reading.upstream)  # where only the terminator was missing
 
     def _finish(self, call: Call, attempt: Try) -> None:
         self._over = True
@@ -187,8 +230,8 @@ class Stream:
         attempt.won(reply.usage)
         self._reply = call.answered(reply)
 
-    async def _mend(self, call: Call, reading: Reading, error: AttemptError) -> Reading:
-        """Another endpoint's answer to read on from; raises `StreamBroken` if there is none."""
+    async def _mend(self, call: Call, reading: Reading, error: AttemptError) -> None:
+        """Find another endpoint's answer to read on from; raises `StreamBroken` if there is none."""
         broken = reading.attempt
         reading.done()
         if isinstance(error, TimedOut) and error.phase == "attempt":
@@ -211,8 +254,8 @@ class Stream:
             raise
         call.resumed(broken, opened.attempt, how, len(text))
         self._take_over(opened, how, text)
-        mended = self._reading = Reading(opened, call.limits, call.deadline - clock.now())
-        return mended
+        self._reading = Reading(opened, call.limits, call.deadline - clock.now())
+        self._rescue = None
 
     def _remedy(self, call: Call) -> OnBreak:
         for how in call.setup.delivery.remedies:

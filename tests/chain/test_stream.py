@@ -18,7 +18,7 @@ from fallbackio.errors import (
     StreamBroken,
 )
 from fallbackio.events import CallEnded, StreamResumed
-from fallbackio.model import ToolCallDelta
+from fallbackio.model import Delta, Restarted, ToolCallDelta
 from fallbackio.simulator import Behaviour, Simulator
 from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, breaks, fails, stalls, virtual_time
 
@@ -259,6 +259,124 @@ async def test_a_consumer_may_wait_in_slices() -> None:
 
     assert text == stream.reply.text == "one two three four"
     assert beats >= 6
+
+
+async def read_in_slices(stream: fallbackio.Stream, slice_s: float) -> tuple[list[Delta], int]:
+    """What came, and how many waits for it were cut."""
+    deltas: list[Delta] = []
+    cut = 0
+    while True:
+        with anyio.move_on_after(slice_s) as scope:
+            delta = await anext(stream, None)
+        if scope.cancelled_caught:
+            cut += 1
+        elif delta is None:
+            return deltas, cut
+        else:
+            deltas.append(delta)
+
+
+@pytest.mark.parametrize("strategy", ["sequence", "race"])
+@pytest.mark.parametrize("on_break", ["continue", "restart"])
+@virtual_time
+async def test_a_consumer_may_wait_in_slices_while_another_endpoint_is_found(
+    on_break: Any, strategy: Any
+) -> None:
+    """A rescue goes on while heartbeats cut the wait for it: one request, and the answer is whole."""
+    a = ScriptedEndpoint(breaks(after_words=2, text="one two three"), stalls(), name="a")
+    b = ScriptedEndpoint(answers("one two three", after_s=5), name="b")
+    chain = chain_of(a, b, on_break=on_break, strategy=strategy, idle_timeout=None)
+
+    async with chain.stream("count") as stream:
+        deltas, cut = await read_in_slices(stream, 0.7)
+
+    assert stream.reply.text == "one two three"
+    assert sum(isinstance(delta, Restarted) for delta in deltas) == (on_break == "restart")
+    assert (cut, b.requests, anyio.current_time()) == (7 if strategy == "sequence" else cut, b.requests, 5)
+    assert [(entry.endpoint, entry.outcome) for entry in stream.report.attempts][-1] == ("b", "won")
+    assert (a.running, b.running) == (0, 0)
+
+
+@virtual_time
+async def test_a_rescue_that_fails_between_two_slices_is_told_at_the_next() -> None:
+    """What went wrong while nobody waited is raised to who comes back, once."""
+    a = ScriptedEndpoint(breaks(after_words=2, text="one two three"), name="a")
+    b = ScriptedEndpoint(fails(Overloaded(status=529), after_s=1), name="b")
+
+    async with chain_of(a, b, max_retries=0).stream("count") as stream:
+        for _ in range(2):
+            await anext(stream)
+        with anyio.move_on_after(0.5):
+            await anext(stream)
+        await anyio.sleep(5)
+        with pytest.raises(StreamBroken, match="lost") as caught:
+            await anext(stream)
+
+    assert caught.value.partial == "one two "
+    assert [entry.endpoint for entry in caught.value.attempts] == ["a", "b"]
+
+
+@pytest.mark.parametrize("leave_after_s", [0.5, 3.0], ids=["under way", "found"])
+@virtual_time
+async def test_leaving_ends_a_rescue_that_nobody_waits_for(leave_after_s: float) -> None:
+    """A rescue that was left in a slice is over with the block, whether it had found an answer or not."""
+    sink = RecordingSink()
+    a = ScriptedEndpoint(breaks(after_words=2, text="one two three"), name="a")
+    b = ScriptedEndpoint(answers("one two three", after_s=2, pace_s=9), name="b")
+
+    async with chain_of(a, b, sinks=[sink]) as chain:
+        async with chain.stream("count") as stream:
+            for _ in range(2):
+                await anext(stream)
+            with anyio.move_on_after(0.1):
+                await anext(stream)
+            await anyio.sleep(leave_after_s - 0.1)
+        assert (a.running, b.running, b.cancelled) == (0, 0, 1)
+        assert chain.health().calls == 0
+
+    assert [entry.outcome for entry in stream.report.attempts] == ["failed", "cut"]
+    assert [event.outcome for event in sink.of(CallEnded)] == ["cancelled"]
+    with pytest.raises(StreamBroken):
+        await anext(stream)
+
+
+@virtual_time
+async def test_one_task_reads_a_stream_at_a_time() -> None:
+    """A second reader is told so, and takes nothing from the first."""
+    a = ScriptedEndpoint(answers("one two three", pace_s=1), name="a")
+    texts: list[str] = []
+
+    async with chain_of(a).stream("count") as stream, anyio.create_task_group() as tasks:
+
+        async def reader() -> None:
+            texts.append(await read(stream))
+
+        tasks.start_soon(reader)
+        await anyio.sleep(0.5)
+        with pytest.raises(ConfigError, match="another task"):
+            await anext(stream)
+
+    assert texts == ["one two three"]
+    assert stream.reply.text == "one two three"
+
+
+@virtual_time
+async def test_leaving_ends_the_wait_of_another_task() -> None:
+    """Who still waits for a piece when the block is left hears that the stream was ended."""
+    async with Simulator() as sim:
+        one = sim.add("one", Behaviour(text="one two three", pace_s=1))
+        spec = fallbackio.Endpoint("m", base_url=one.url("openai"), api_key="k")
+        async with fallbackio.Chain([spec]) as chain, anyio.create_task_group() as tasks:
+
+            async def reader(stream: fallbackio.Stream) -> None:
+                with pytest.raises(StreamBroken, match="ended before"):
+                    await read(stream)
+
+            async with chain.stream("count") as stream:
+                tasks.start_soon(reader, stream)
+                await anyio.sleep(1.5)
+
+    assert stream.report.attempts[0].outcome == "cut"
 
 
 @virtual_time
