@@ -11,10 +11,17 @@ from fallbackio.chain._try import Try
 from fallbackio.errors import ConfigError, Rejected
 from fallbackio.model import Reply
 
-__all__ = ["Accept", "approved"]
+__all__ = ["Accept", "approved", "checked"]
 
 # True takes the answer; false, or a text that says why, does not.
 Accept = Callable[[Reply], bool | str | Awaitable[bool | str]]
+
+
+def checked(accept: Accept | None) -> Accept | None:
+    """The function, or `None` for none; raises `ConfigError` for anything else."""
+    if accept is not None and not callable(accept):
+        raise ConfigError(f"accept must be a function of the reply, not {accept!r}")
+    return accept
 
 
 async def approved(attempt: Try, reply: Reply) -> bool:

@@ -24,7 +24,7 @@ from attrs import frozen
 
 from fallbackio import clock
 from fallbackio._checks import is_number
-from fallbackio.chain._accept import Accept
+from fallbackio.chain._accept import Accept, checked
 from fallbackio.chain._attempt import TICK_S, Opened
 from fallbackio.chain._background import Background
 from fallbackio.chain._call import Call
@@ -34,6 +34,7 @@ from fallbackio.chain._gate import Gate
 from fallbackio.chain._health import chain_health
 from fallbackio.chain._line import Line
 from fallbackio.chain._needs import Needs, needs_of
+from fallbackio.chain._options import CHOOSING, READING, refuse
 from fallbackio.chain._order import ordered, quickest_first, warmed
 from fallbackio.chain._plan import Plan, Route, Turn, Wait
 from fallbackio.chain._rehearsal import Rehearsed, Score, with_score
@@ -145,6 +146,7 @@ class Coordinator:
             >>> reply = await chain.complete("Summarize this ticket.", max_tokens=200)
             >>> print(reply.text)
         """
+        refuse(params, "complete", READING)
         wish = Wish(timeout=timeout, accept=accept, session=session, require=require)
         setup = self._setup
         call = self._asking(setup, Request.of(messages, params, stream=setup.streams_upstream), wish)
@@ -176,6 +178,7 @@ class Coordinator:
             ...     async for delta in stream:
             ...         print(delta.text, end="")
         """
+        refuse(params, "stream")
         request = Request.of(messages, params, stream=True)
         wish = Wish(timeout=timeout, accept=accept, session=session, require=require)
 
@@ -206,7 +209,7 @@ class Coordinator:
             >>> len(embeddings.vectors)
             2
         """
-        _refuse_options(params, "embed")
+        refuse(params, "embed", CHOOSING)
         request = EmbeddingRequest.of(inputs, params)
         setup = self._setup
         check_space(setup.routes)
@@ -252,7 +255,9 @@ class Coordinator:
             ...     print(f"{row.endpoint:30} {row.report.duration_s:6.2f} s  {row.score}")
         """
         self._gate.check(self._setup.name)
-        _refuse_options(params, "rehearse")
+        refuse(params, "rehearse", CHOOSING)
+        if score is not None and not callable(score):
+            raise ConfigError(f"score must be a function of the reply, not {score!r}")
         setup = self._setup
         request = Request.of(messages, params, stream=setup.streams_upstream)
         get = setup.answering.whole if request.stream else setup.answering.plain
@@ -362,13 +367,14 @@ class Coordinator:
     def _asking(self, setup: Setup, request: Request, wish: Wish) -> Call:
         """A call that asks for an answer, of the endpoints that can express and hold the request."""
         self._gate.check(setup.name)
+        accept = setup.accept if isinstance(wish.accept, Unset) else checked(wish.accept)
         needs = setup.needs if wish.require == () else _needed(setup, wish.require)
         for route in setup.kinds if not needs else setup.routes:
             if not (needs and route.lacks(needs)):  # nobody asks it, so it has no say
                 route.check(request)
         call = self._begin(setup, request, wish)
         call.plan.legs.needs = needs
-        call.accept = setup.accept if isinstance(wish.accept, Unset) else wish.accept
+        call.accept = accept
         if setup.smallest_window is not None:
             call.plan.legs.least_window = least_tokens(request.messages, setup.smallest_window)
         return call
@@ -469,13 +475,3 @@ def _needed(setup: Setup, require: Iterable[str]) -> Needs:
         lacking = [f"{route.spec.name} has no {route.lacks(needs)}" for route in setup.routes]
         raise InvalidRequest(f"no endpoint has what the call requires: {'; '.join(lacking)}")
     return needs
-
-
-# What only a call that chooses among endpoints can take; else it would be sent on as a parameter.
-_OPTIONS = ("accept", "require", "session")
-
-
-def _refuse_options(params: Mapping[str, Any], method: str) -> None:
-    for name in _OPTIONS:
-        if name in params:
-            raise InvalidRequest(f"{method} takes no {name}=: complete and stream do")

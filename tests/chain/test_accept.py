@@ -146,3 +146,19 @@ def test_accept_must_be_a_function() -> None:
     """A value that cannot be called is refused when the chain is built."""
     with pytest.raises(ConfigError, match="accept must be a function"):
         two(accept="yes")
+
+
+@pytest.mark.parametrize("accept", ["yes", True, 5])
+@virtual_time
+async def test_accept_of_a_call_must_be_a_function(accept: Any) -> None:
+    """A value that cannot be called is refused before anything is sent."""
+    a, _, chain = two()
+
+    with pytest.raises(ConfigError, match="accept must be a function"):
+        await chain.complete("hi", accept=accept)
+    with pytest.raises(ConfigError, match="accept must be a function"):
+        async with chain.stream("hi", accept=accept):
+            pass
+
+    assert a.requests == 0
+    assert chain.health().calls == 0

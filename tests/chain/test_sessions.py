@@ -322,6 +322,8 @@ async def test_a_rehearsal_raises_plainly() -> None:
         await chain.rehearse("hi", score=broken)
     with pytest.raises(ConfigError, match="score must return a number"):
         await chain.rehearse("hi", score=lambda reply: "good")  # type: ignore[arg-type, return-value]
+    with pytest.raises(ConfigError, match="score must be a function"):
+        await chain.rehearse("hi", score=5)  # type: ignore[arg-type]
     await chain.aclose()
     with pytest.raises(ConfigError, match="closed"):
         await chain.rehearse("hi")
