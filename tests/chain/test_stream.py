@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -9,6 +10,7 @@ import anyio
 import pytest
 
 import fallbackio
+from fallbackio import Endpoint
 from fallbackio.errors import (
     ChainExhausted,
     ConfigError,
@@ -593,3 +595,32 @@ async def test_an_answer_begun_anew_after_a_few_letters_is_not_said_twice() -> N
         assert await read(stream) == "A b c"
 
     assert stream.report.seams == (2,)
+
+
+async def half_a_call(request: fallbackio.Request) -> AsyncGenerator[fallbackio.Delta, None]:
+    """Breaks off at its end, and takes half a second to be closed."""
+    yield fallbackio.Delta(tool_calls=(ToolCallDelta(0, "1", "f", '{"a":'),))
+    yield fallbackio.Delta(finish_reason="tool_calls")
+    try:
+        await anyio.sleep_forever()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0.5)
+
+
+@virtual_time
+async def test_cancelled_while_a_broken_answer_is_closed_it_ends_once() -> None:
+    """An answer that was found broken has its outcome, also when its reader is cancelled just then."""
+    chain = fallbackio.Chain([Endpoint.calling(half_a_call, name="a")], idle_timeout=1)
+
+    async def consume() -> None:
+        async with chain.stream("hi") as stream:
+            await read(stream)
+
+    consumer = asyncio.ensure_future(consume())
+    await anyio.sleep(1.2)
+    consumer.cancel()
+    await asyncio.wait([consumer])
+
+    assert consumer.cancelled()
+    assert await chain.drain(0) == 0
