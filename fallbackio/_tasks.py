@@ -5,7 +5,8 @@ drained loser outlives the call that began it, a simulated port is opened by a p
 generator has to stay in one task while those who read it come and go, and so has the search for an
 endpoint that goes on with a broken stream.
 Whoever makes an `OwnTask` holds it and must see it ended; it is cancelled by a scope, level by level,
-not by a single throw that might be swallowed.
+not by a single throw that might be swallowed.  Cancelled before it has begun it runs all the same, up to
+its first wait, as in a task group: what it was given to clean up is cleaned up.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ class OwnTask:
 
     async def _run(self, fn: Callable[[], Awaitable[None]]) -> None:
         with anyio.CancelScope() as self._scope:
-            if not self._cancelled:
-                await fn()
+            if self._cancelled:
+                self._scope.cancel()
+            await fn()
 
     @property
     def done(self) -> bool:

@@ -65,8 +65,10 @@ class Background:
         except AttemptError:
             pass  # it was cut already; its breaker has heard what there was to hear
         finally:
-            await close(upstream)
-            over()
+            try:
+                await close(upstream)
+            finally:
+                over()
 
     async def aclose(self) -> None:
         """End them all, and wait until they are."""

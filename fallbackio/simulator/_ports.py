@@ -7,6 +7,7 @@ import os
 import socket
 
 from aiohttp import web
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from fallbackio._tasks import OwnTask
 
@@ -51,6 +52,7 @@ class Port:
             await starting.ended()
 
     async def _start(self) -> None:
+        await checkpoint_if_cancelled()  # then there is no socket any more
         loop = asyncio.get_running_loop()
         # In two steps, so that a `_stop` in between finds the listener.
         self._listener = await loop.create_server(

@@ -289,6 +289,13 @@ class Silent:
         self.closed_at = anyio.current_time()
 
 
+class Unclean(Silent):
+    """Fails when it is closed."""
+
+    async def aclose(self) -> None:
+        raise OSError("it cannot be closed")
+
+
 @virtual_time
 async def test_closing_the_chain_ends_its_drains() -> None:
     """When `aclose` returns no loser is being read any more, and each has been cleaned up."""
@@ -301,6 +308,33 @@ async def test_closing_the_chain_ends_its_drains() -> None:
     await chain.aclose()
 
     assert (upstream.closed_at, chain._background.under_way, told) == (1.1, 0, ["over"])
+
+
+@virtual_time
+async def test_a_drain_that_is_ended_before_it_has_begun_is_closed() -> None:
+    """A chain that is closed in the tick in which a loser was handed over still ends its request."""
+    chain = chain_of(ScriptedEndpoint(answers(), name="a"), strategy=Hedge(delay=1, drain_losers=600))
+    upstream = Silent()
+    told: list[str] = []
+    assert chain._background.drain(9.0, chain._routes[0], upstream, 0.0, lambda: told.append("over"))
+
+    await chain.aclose()
+
+    assert (upstream.closed_at, told) == (0.1, ["over"])
+
+
+@virtual_time
+async def test_a_loser_whose_clean_up_fails_gives_its_place_back() -> None:
+    """Whatever ends a drain, the endpoint has one request less under way."""
+    chain = chain_of(ScriptedEndpoint(answers(), name="a"), strategy=Hedge(delay=1, drain_losers=600))
+    upstream = Unclean()
+    told: list[str] = []
+    assert chain._background.drain(9.0, chain._routes[0], upstream, 0.0, lambda: told.append("over"))
+    await anyio.sleep(1)
+
+    await chain.aclose()
+
+    assert told == ["over"]
 
 
 @virtual_time
