@@ -31,8 +31,8 @@ from attrs import frozen
 
 import fallbackio
 from fallbackio import BreakerPolicy, Endpoint, Pool, clock
-from fallbackio.chain._coordinator import Wish
 from fallbackio.chain._plan import Send
+from fallbackio.chain._wish import Wish
 from fallbackio.errors import RateLimited
 from fallbackio.model import Request
 from fallbackio.simulator import Behaviour, Lognormal, RateLimit, Silence, SimulatedEndpoint, Simulator

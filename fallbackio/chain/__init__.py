@@ -1,7 +1,7 @@
 """The coordinator: sequences attempts, bounds them in time and reports what was tried."""
 
 from fallbackio.chain._accept import Accept
-from fallbackio.chain._coordinator import UNSET, Coordinator, Messages, Unset
+from fallbackio.chain._coordinator import Coordinator
 from fallbackio.chain._cost import Listing
 from fallbackio.chain._first_good import first_good
 from fallbackio.chain._needs import NOTHING, Needs, needs_of
@@ -14,6 +14,7 @@ from fallbackio.chain._setup import Setup
 from fallbackio.chain._strategy import Hedge, Race, Sequence, Strategy, named
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._table import FallbackRule, parse_rules
+from fallbackio.chain._wish import UNSET, Messages, Unset
 
 __all__ = [
     "Accept",

@@ -9,83 +9,49 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 import random
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from collections.abc import Sequence as Sequenced
 from functools import partial
-from os import PathLike
-from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import attrs
-from attrs import frozen
 
 from fallbackio import clock
 from fallbackio._checks import is_number
-from fallbackio.chain._accept import Accept, checked
+from fallbackio.chain._accept import Accept
 from fallbackio.chain._attempt import TICK_S, Opened
-from fallbackio.chain._background import Background
 from fallbackio.chain._call import Call
 from fallbackio.chain._demand import Demand
 from fallbackio.chain._embedding import check_space
-from fallbackio.chain._gate import Gate
-from fallbackio.chain._health import chain_health
-from fallbackio.chain._line import Line
+from fallbackio.chain._lifecycle import Lifecycle
 from fallbackio.chain._needs import Needs, needs_of
 from fallbackio.chain._options import CHOOSING, READING, refuse
 from fallbackio.chain._order import ordered, quickest_first, warmed
 from fallbackio.chain._plan import Plan, Route, Turn, Wait
-from fallbackio.chain._rehearsal import Rehearsed, Score, with_score
+from fallbackio.chain._rehearsal import Rehearsed, Score, rehearsed
 from fallbackio.chain._session import Session, Sessions
-from fallbackio.chain._settings import Limits
 from fallbackio.chain._setup import Setup
 from fallbackio.chain._size import least_tokens
 from fallbackio.chain._strategy import Sequence
 from fallbackio.chain._stream import Stream
 from fallbackio.chain._telling import call_started
 from fallbackio.chain._try import Try
+from fallbackio.chain._wish import UNSET, Messages, Unset, Wish
 from fallbackio.errors import ChainClosed, ConfigError, FallbackError, InvalidRequest
-from fallbackio.model import EmbeddingRequest, Embeddings, Message, Reply, Request
-from fallbackio.observe import Fanout, Health, Publisher
+from fallbackio.model import EmbeddingRequest, Embeddings, Reply, Request
+from fallbackio.observe import Fanout
 
-__all__ = ["UNSET", "Coordinator", "Messages", "Unset"]
+__all__ = ["Coordinator"]
 
 T = TypeVar("T")
-
-# How long closing a chain may take: each drained loser bounds its own clean-up, sockets close at once.
-CLOSE_S = 2.0
-
-Messages = str | Sequenced[Mapping[str, Any] | Message]
-
-
-class Unset:
-    """Stands for a timeout that was not given, because `None` means no limit."""
-
-    def __repr__(self) -> str:
-        return "the chain's"
-
-
-UNSET = Unset()
-
 
 # How long a session stays away from the first choice: a few times as long as prompt caches live.
 RETURN_AFTER_S = 900.0
 
 
-@frozen(kw_only=True)
-class Wish:
-    """What a caller asks of one call besides its messages and parameters."""
-
-    timeout: float | Unset | None = UNSET
-    accept: Accept | Unset | None = UNSET
-    session: Session | str | None = None
-    require: Iterable[str] = ()
-    operation: Literal["chat", "embeddings"] = "chat"
-
-
-class Coordinator:
+class Coordinator(Lifecycle):
     """Runs calls over routes; `fallbackio.Chain` is one with its endpoints built in.
 
     What a call reads is its `Setup`, taken when it begins.
@@ -94,16 +60,10 @@ class Coordinator:
     def __init__(
         self, setup: Setup, *, tell: Fanout, chance: random.Random, end: Callable[[], Awaitable[None]]
     ) -> None:
-        self._setup = setup
-        self._tell = tell
+        super().__init__(setup, tell, end)
         self._chance = chance
-        self._end = end
-        self._line = Line()
-        self._background = Background()
         self._sessions = Sessions(self)
         self._numbers = itertools.count(1)
-        self._gate = Gate()
-        self._publishers: list[Publisher] = []
 
     @property
     def _routes(self) -> Sequenced[Route]:
@@ -261,113 +221,25 @@ class Coordinator:
         setup = self._setup
         request = Request.of(messages, params, stream=setup.streams_upstream)
         get = setup.answering.whole if request.stream else setup.answering.plain
-        rows: dict[int, Rehearsed] = {}
 
-        async def one(at: int, route: Route) -> None:
+        async def ask(route: Route) -> Rehearsed:
             call = self._begin(setup, request, Wish(timeout=timeout), only=route)
-            name = route.spec.name
             try:
                 route.check(request)
                 reply = call.answered(await self._run(call, get))
-                rows[at] = Rehearsed(endpoint=name, reply=reply, report=reply.report)
             except FallbackError as error:
-                rows[at] = Rehearsed(endpoint=name, error=call.closed(error), report=call.report())
+                return Rehearsed(endpoint=route.spec.name, error=call.closed(error), report=call.report())
+            except BaseException:  # cancelled, or a fault in a function of the user's
+                call.left()
+                raise
+            return Rehearsed(endpoint=route.spec.name, reply=reply, report=reply.report)
 
-        async with anyio.create_task_group() as group:
-            for at, route in enumerate(setup.routes):
-                group.start_soon(one, at, route)
-        # Outside the group, so that what the function raises comes as it is.
-        return [await with_score(rows[at], score) for at in sorted(rows)]
-
-    def health(self) -> Health:
-        """How the chain stands: breakers, times, limits, what is under way, how many calls fall back.
-
-        To be asked in the chain's event loop; takes some 20 µs for each endpoint.
-
-        Raises:
-            ConfigError: No event loop runs.
-
-        Example:
-            >>> for endpoint in chain.health().endpoints:
-            ...     print(endpoint.name, endpoint.breaker.state, endpoint.first_content.p95_s)
-        """
-        return chain_health(self._setup, self._gate, self._line, self._tell)
-
-    def publish(self, target: str | PathLike[str], *, every_s: float = 1.0) -> Publisher:
-        """Lets `fallbackio watch` and others follow the chain's health while the block lasts.
-
-        `target` is a file that a line of JSON is appended to every `every_s` seconds (it begins anew
-        at 1 MiB), `"unix:/run/app.sock"`, or an address of this machine such as `"127.0.0.1:9300"`.  Whoever
-        reads slowly misses lines; nothing waits for him.
-
-        Raises:
-            ConfigError: For an address of another machine, or `every_s` out of its range.
-
-        Example:
-            >>> async with chain.publish("unix:/run/app.sock"):
-            ...     await serve()
-        """
-        publisher = Publisher(self.health, target, every_s)
-        self._publishers.append(publisher)
-        return publisher
-
-    async def aclose(self) -> None:
-        """Close the connections; calls still under way fail.  A second time does nothing.
-
-        Waits for sinks that are behind, a second at most.
-
-        Example:
-            >>> chain = fallbackio.Chain(["openai/gpt-4o"])
-            >>> ...
-            >>> await chain.aclose()
-        """
-        self._gate.close()
-        self._line.dismiss()
-        # We may be leaving the chain because we are cancelled, and a plain await would raise before the
-        # sockets are closed; both take a moment at most.
-        with anyio.CancelScope(shield=True, deadline=clock.now() + CLOSE_S):
-            try:
-                await self._background.aclose()
-                for publisher in self._publishers:
-                    await publisher.aclose()
-            finally:
-                try:
-                    await self._end()
-                finally:
-                    await self._tell.aclose()
-
-    async def drain(self, timeout: float | None = None) -> int:
-        """Take no more calls, wait for those under way, and close; gives how many were cut off.
-
-        For the end of an application: calls that begin from now on raise `errors.ChainClosed`.  After
-        `timeout` seconds, `None` for no limit, those that are left fail.
-
-        Example:
-            >>> left = await chain.drain(30)
-        """
-        if timeout is not None and (not is_number(timeout) or timeout < 0):
-            raise ConfigError(f"timeout must be seconds, 0 or more, or None for no limit, not {timeout!r}")
-        self._gate.shut("takes no more calls: it is being drained")
-        # Cancelled by its own timer or by the caller's scopes; then the chain stays shut, and whoever
-        # holds it closes it.
-        with anyio.CancelScope(deadline=math.inf if timeout is None else clock.now() + timeout):
-            await self._gate.emptied()
-        left = self._gate.under_way
-        await self.aclose()
-        return left
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+        return await rehearsed(setup.routes, ask, score)
 
     def _asking(self, setup: Setup, request: Request, wish: Wish) -> Call:
         """A call that asks for an answer, of the endpoints that can express and hold the request."""
         self._gate.check(setup.name)
-        accept = setup.accept if isinstance(wish.accept, Unset) else checked(wish.accept)
+        accept = wish.accept_or(setup.accept)
         needs = setup.needs if wish.require == () else _needed(setup, wish.require)
         for route in setup.kinds if not needs else setup.routes:
             if not (needs and route.lacks(needs)):  # nobody asks it, so it has no say
@@ -380,8 +252,7 @@ class Coordinator:
         return call
 
     def _begin(self, setup: Setup, request: Request, wish: Wish, only: Route | None = None) -> Call:
-        given = wish.timeout
-        limit = setup.limits.timeout if isinstance(given, Unset) else Limits(timeout=given).timeout
+        limit = wish.timeout_or(setup.limits.timeout)
         session = None if wish.session is None else self._sessions.of(wish.session, RETURN_AFTER_S)
         now = clock.now()
         demand = Demand(request, self._line)
@@ -464,6 +335,7 @@ class Coordinator:
         if step.rooms:
             await call.demand.wait(step.rooms, step.until, call.setup.max_queue)
             return
+        call.demand.leave_line()  # room is not what it waits for any more: others need not stand behind it
         with call.plan.budget.held():
             await anyio.sleep_until(step.until)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
+import anyio
 from attrs import evolve, field, frozen
 
+from fallbackio.chain._plan import Route
 from fallbackio.errors import ConfigError, FallbackError
 from fallbackio.model import Reply, Report
 
-__all__ = ["Rehearsed", "Score", "with_score"]
+__all__ = ["Rehearsed", "Score", "rehearsed"]
 
 # A number for an answer, the more the better.
 Score = Callable[[Reply], float | Awaitable[float]]
@@ -39,7 +41,23 @@ class Rehearsed:
     score: float | None = None
 
 
-async def with_score(row: Rehearsed, score: Score | None) -> Rehearsed:
+async def rehearsed(
+    routes: Sequence[Route], ask: Callable[[Route], Awaitable[Rehearsed]], score: Score | None
+) -> list[Rehearsed]:
+    """What `ask` finds out of each route, all at once, in their order, with their scores."""
+    rows: dict[Route, Rehearsed] = {}
+
+    async def one(route: Route) -> None:
+        rows[route] = await ask(route)
+
+    async with anyio.create_task_group() as group:
+        for route in routes:
+            group.start_soon(one, route)
+    # Outside the group, so that what the function raises comes as it is.
+    return [await _with_score(rows[route], score) for route in routes]
+
+
+async def _with_score(row: Rehearsed, score: Score | None) -> Rehearsed:
     """The row with what `score` makes of its answer; what it raises goes to the caller."""
     if score is None or row.reply is None:
         return row

@@ -22,9 +22,10 @@ from fallbackio.errors import ConfigError
 from fallbackio.model import Reply
 
 if TYPE_CHECKING:
-    from fallbackio.chain._coordinator import Coordinator, Messages
+    from fallbackio.chain._coordinator import Coordinator
     from fallbackio.chain._setup import Setup
     from fallbackio.chain._stream import Stream
+    from fallbackio.chain._wish import Messages
 
 __all__ = ["Session", "Sessions"]
 

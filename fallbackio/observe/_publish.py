@@ -227,8 +227,9 @@ class _Socket(ABC):
             reader.send(line)
 
     def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
         for reader in list(self._readers):
             reader.leave()
 

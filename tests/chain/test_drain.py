@@ -90,6 +90,23 @@ async def test_every_call_leaves(how: str) -> None:
 
 
 @virtual_time
+async def test_a_rehearsal_that_raises_leaves() -> None:
+    """A function of the user's that raises leaves no call behind for a drain to wait for."""
+
+    def adapt(request: fallbackio.Request) -> fallbackio.Request:
+        raise KeyError("a slip")
+
+    endpoint = fallbackio.Endpoint("m", base_url="http://localhost:1/v1", api_key="k", adapt=adapt)
+    chain = fallbackio.Chain([endpoint])
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await chain.rehearse("hi")
+
+    assert caught.group_contains(KeyError)
+    assert await chain.drain(0) == 0
+
+
+@virtual_time
 async def test_draining_an_idle_chain_takes_no_time() -> None:
     """Nobody is waited for where nobody is, and a second time does nothing."""
     chain = chain_of(ScriptedEndpoint(answers(), name="a"))

@@ -250,6 +250,27 @@ async def test_a_bulkhead_holds_for_quick_repeats() -> None:
 
 
 @virtual_time
+async def test_who_waits_for_something_else_stands_in_nobodys_way() -> None:
+    """A call that has become too late for the room it waited for leaves it to the others."""
+    _, a = limited("a", fails(ServerFault(status=500, retry_after_s=3.0)))
+    _, b = limited("b", answers("b", after_s=2), max_in_flight=1)
+    chain = fallbackio.Chain([a, b], breaker=BreakerPolicy(consecutive=99, rates=()), seed=1)
+    for _ in range(20):
+        chain._routes[1].latencies.add(2.0)
+    served = Served(chain)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(served.call, "first")
+        await anyio.sleep(0.1)
+        group.start_soon(lambda: served.call("late", timeout=3.5))  # from 1.6 s on it waits for a's repeat
+        await anyio.sleep(2)
+        group.start_soon(served.call, "goes")
+
+    assert served.at["first"] == 2.0
+    assert served.at["goes"] == pytest.approx(4.1, abs=0.01)
+
+
+@virtual_time
 async def test_closing_the_chain_ends_the_wait() -> None:
     """Calls in line fail when the chain is closed, not when it would have been their turn."""
     _, a = limited("a", answers("a"), rpm=1)

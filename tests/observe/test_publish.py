@@ -187,6 +187,24 @@ def test_a_file_that_cannot_be_written_later_is_logged_once(
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
+def test_who_has_ended_takes_no_place_from_others(tmp_path: Path) -> None:
+    """A chain that closes long after its publisher leaves the path to whoever publishes there now."""
+
+    async def main() -> None:
+        target = f"unix:{tmp_path / 'a.sock'}"
+        before, after = new_chain(), new_chain()
+        async with before.publish(target) as old:
+            pass
+        async with after.publish(target):
+            await old.aclose()
+            await before.aclose()
+            async with connected(target) as reader:
+                await reader.line()
+        await after.aclose()
+
+    asyncio.run(main())
+
+
 def test_it_ends_with_its_chain(tmp_path: Path) -> None:
     """A chain that is closed publishes nothing more, and leaves no task."""
 
