@@ -63,11 +63,11 @@ class Size:
 FULL = Size(
     rounds=2,
     outages=OUTAGES,
-    lengths=Lengths(healthy_s=25, trouble_s=60, recovery_s=35, rate=10, tokens=24, scale=SCALE),
+    lengths=Lengths(healthy_s=20, trouble_s=50, recovery_s=30, rate=10, tokens=24, scale=SCALE),
     virtual=Lengths(healthy_s=30, trouble_s=110, recovery_s=30, rate=20, tokens=6),
     cost_rounds=7,
     cost_calls=60,
-    imports=3,
+    imports=2,
 )
 QUICK = Size(
     rounds=1,
@@ -171,14 +171,12 @@ async def outage(run: Run, play: Play, number: int) -> dict[str, Any]:
     at = arrivals(play.duration_s, run.size.lengths.rate, SEED + number)
     # Another one is first in every round.
     order = [run.names[(place + number) % len(run.names)] for place in range(len(run.names))]
-    begin = time.time() + PREPARE_S + 0.05 * len(order)
     for name in order:
         more: dict[str, Any] = {"text": text(run.size.lengths.tokens)}
         if name == ORACLE.name:
             more["schedule"] = [(since, max(which, 0)) for since, which in play.healthy]
         await run.set_up(name, "play", play.begin, more, SEED + number)
-    if (late := time.time() - begin) > -0.1:
-        say(f"  set up {late:.1f} s late")
+    begin = time.time() + PREPARE_S
     later = {name: place * STAGGER_S for place, name in enumerate(order)}
     # The floor's endpoints stay well.
     playing = [(later[name], name) for name in order if name != FLOOR.name]
