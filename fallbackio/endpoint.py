@@ -331,7 +331,7 @@ class Price:
         cache_write: Tokens of the prompt that it puts into its cache; `None` if they cost the same.
 
     Example:
-        >>> Endpoint("openai/gpt-4o", price=Price(2.5, 10, 1.25))
+        >>> Endpoint("openai/gpt-6-sol", price=Price(4, 10, 0.4))
     """
 
     input: float = field(validator=_not_negative)
@@ -413,7 +413,7 @@ class Endpoint:
         ConfigError: For a setting out of its range.
 
     Example:
-        >>> Endpoint("openai/gpt-4o", params={"temperature": 0})
+        >>> Endpoint("groq/openai/gpt-oss-120b", params={"temperature": 0})
         >>> Endpoint("llama-3", base_url="http://localhost:8000/v1", name="local")
     """
 
@@ -510,7 +510,7 @@ class Endpoint:
             >>> async def ask_ours(request):
             ...     answer = await client.ask(request.messages)
             ...     return answer.text
-            >>> chain = fallbackio.Chain(["openai/gpt-4o", Endpoint.calling(ask_ours, name="ours")])
+            >>> chain = fallbackio.Chain(["openai/gpt-6-luna", Endpoint.calling(ask_ours, name="ours")])
         """
         if not callable(fn):
             raise ConfigError(f"Endpoint.calling needs an async function, not {type(fn).__name__}")
@@ -563,9 +563,9 @@ class Pool:
         ConfigError: For an empty pool or an unknown balance.
 
     Example:
-        >>> east = Endpoint("azure/gpt-4o", name="east", base_url="https://east.openai.azure.com")
-        >>> west = Endpoint("azure/gpt-4o", name="west", base_url="https://west.openai.azure.com")
-        >>> fallbackio.Chain([fallbackio.Pool([east, west]), "openai/gpt-4o"])
+        >>> east = Endpoint("azure/gpt-6-luna", name="east", base_url="https://east.openai.azure.com")
+        >>> west = Endpoint("azure/gpt-6-luna", name="west", base_url="https://west.openai.azure.com")
+        >>> fallbackio.Chain([fallbackio.Pool([east, west]), "openai/gpt-6-luna"])
     """
 
     endpoints: Sequence[str | Endpoint] = field(converter=_members)

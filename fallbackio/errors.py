@@ -130,7 +130,7 @@ class AttemptError(FallbackError):
 
     Example:
         >>> [(a.error.endpoint, a.error.status, a.error.code) for a in error.attempts if a.error]
-        [('openai/gpt-4o', 429, 'rate_limit_exceeded')]
+        [('openai/gpt-6-luna', 429, 'rate_limit_exceeded')]
     """
 
     summary = "failed"
@@ -177,7 +177,7 @@ class Refused(AttemptError):
 
     Example:
         >>> [a.endpoint for a in reply.report.attempts if isinstance(a.error, fallbackio.errors.Refused)]
-        ['openai/gpt-4o']
+        ['openai/gpt-6-luna']
     """
 
     summary = "skipped"
@@ -215,7 +215,7 @@ class TimedOut(AttemptError):
     Example:
         >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.TimedOut)]
         >>> [(a.endpoint, a.error.phase, a.error.limit_s) for a in failed]
-        [('openai/gpt-4o', 'first_content', 5.0)]
+        [('openai/gpt-6-luna', 'first_content', 5.0)]
     """
 
     summary = "timed out"
@@ -243,7 +243,7 @@ class RateLimited(AttemptError):
     Example:
         >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.RateLimited)]
         >>> [(a.endpoint, a.error.retry_after_s) for a in failed]
-        [('openai/gpt-4o', 20.0)]
+        [('openai/gpt-6-luna', 20.0)]
     """
 
     summary = "rate limited"
@@ -268,7 +268,7 @@ class Overloaded(AttemptError):
     Example:
         >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.Overloaded)]
         >>> [(a.endpoint, a.error.status) for a in failed]
-        [('anthropic/claude-sonnet-4-5', 529)]
+        [('anthropic/claude-sonnet-5-5', 529)]
     """
 
     summary = "overloaded"
@@ -307,7 +307,7 @@ class Rejected(AttemptError):
     Example:
         >>> def long_enough(reply):
         ...     return len(reply.text) > 100 or "too short"
-        >>> chain = fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], accept=long_enough)
+        >>> chain = fallbackio.Chain(["openai/gpt-6-luna", "groq/openai/gpt-oss-120b"], accept=long_enough)
     """
 
     summary = "answer not accepted"
@@ -319,7 +319,7 @@ class AuthFailed(AttemptError):
     Example:
         >>> failed = [a for a in error.attempts if isinstance(a.error, fallbackio.errors.AuthFailed)]
         >>> [f'renew the key of {a.endpoint}' for a in failed]
-        ['renew the key of openai/gpt-4o']
+        ['renew the key of openai/gpt-6-luna']
     """
 
     summary = "key refused"
@@ -433,7 +433,7 @@ class DeadlineExceeded(CallError, TimeoutError):
     Example:
         >>> except TimeoutError as error:
         ...     print(error)
-        no answer within 2 s: openai/gpt-4o: no answer within 1 s; groq/llama: no answer within 1 s
+        no answer within 2 s: openai/gpt-6-luna: no answer within 1 s; groq/llama: no answer within 1 s
     """
 
     def __init__(self, message: str = "", attempts: tuple[Attempt, ...] = (), timeout_s: float = 0.0) -> None:

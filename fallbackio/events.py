@@ -52,7 +52,7 @@ class CallStarted:
         request: Prompt and all parameters; only for sinks with `wants_content`, else `None`.
 
     Example:
-        >>> CallStarted(chain="chat", call=7, stream=False, endpoint="openai/gpt-4o")
+        >>> CallStarted(chain="chat", call=7, stream=False, endpoint="openai/gpt-6-luna")
     """
 
     chain: str
@@ -80,7 +80,7 @@ class AttemptStarted:
             `"open"`.
 
     Example:
-        >>> AttemptStarted(chain="chat", call=7, endpoint="openai/gpt-4o", forced=False)
+        >>> AttemptStarted(chain="chat", call=7, endpoint="openai/gpt-6-luna", forced=False)
     """
 
     chain: str
@@ -278,7 +278,7 @@ class EventSink(Protocol):
     - `wants_content = True`: it is also given prompts and answers.
 
     Example:
-        >>> chain = fallbackio.Chain(["openai/gpt-4o"], sinks=[print])
+        >>> chain = fallbackio.Chain(["openai/gpt-6-luna"], sinks=[print])
     """
 
     def __call__(self, event: Event, /) -> None: ...
@@ -289,8 +289,8 @@ class ChainSink(Protocol):
 
     Example:
         >>> metrics = PrometheusSink()
-        >>> chat = fallbackio.Chain(["openai/gpt-4o"], sinks=[metrics], name="chat")
-        >>> cheap = fallbackio.Chain(["openai/gpt-4o-mini"], sinks=[metrics], name="cheap")
+        >>> chat = fallbackio.Chain(["openai/gpt-6-sol"], sinks=[metrics], name="chat")
+        >>> cheap = fallbackio.Chain(["openai/gpt-6-luna"], sinks=[metrics], name="cheap")
     """
 
     def for_chain(self, chain: str, /) -> EventSink:

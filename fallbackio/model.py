@@ -256,7 +256,7 @@ class Attempt:
 
     Example:
         >>> [(a.endpoint, a.outcome) for a in reply.report.attempts]
-        [('openai/gpt-4o', 'failed'), ('anthropic/claude-sonnet-4-5', 'won')]
+        [('openai/gpt-6-luna', 'failed'), ('anthropic/claude-sonnet-5-5', 'won')]
     """
 
     endpoint: str
@@ -298,7 +298,7 @@ class Report:
 
     Example:
         >>> reply.report.endpoint, reply.report.fell_back
-        ('anthropic/claude-sonnet-4-5', True)
+        ('anthropic/claude-sonnet-5-5', True)
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -373,7 +373,7 @@ class Reply:
     Example:
         >>> reply = await chain.complete("Say hello.")
         >>> reply.text, reply.finish_reason, reply.usage.total_tokens, reply.report.endpoint
-        ('Hello!', 'stop', 42, 'openai/gpt-4o')
+        ('Hello!', 'stop', 42, 'openai/gpt-6-luna')
     """
 
     id: str = ""

@@ -158,7 +158,7 @@ class Breaker(Circuit):
         reason: Why it moved last, in words; empty if it never has.
 
     Example:
-        >>> breaker = Breaker("openai/gpt-4o", BreakerPolicy(consecutive=3))
+        >>> breaker = Breaker("openai/gpt-6-luna", BreakerPolicy(consecutive=3))
         >>> permit = breaker.acquire()
         >>> permit is None  # would mean: go elsewhere
         False

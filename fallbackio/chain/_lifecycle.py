@@ -82,7 +82,7 @@ class Lifecycle:
         Waits for sinks that are behind, a second at most.
 
         Example:
-            >>> chain = fallbackio.Chain(["openai/gpt-4o"])
+            >>> chain = fallbackio.Chain(["openai/gpt-6-luna"])
             >>> ...
             >>> await chain.aclose()
         """

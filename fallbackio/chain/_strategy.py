@@ -44,7 +44,8 @@ class Sequence:
     """The next endpoint is asked when the one before has failed.
 
     Example:
-        >>> fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], strategy=fallbackio.Sequence())
+        >>> steps = ["openai/gpt-6-luna", "anthropic/claude-sonnet-5-5"]
+        >>> fallbackio.Chain(steps, strategy=fallbackio.Sequence())
     """
 
     one_at_a_time: ClassVar[bool] = True
@@ -89,7 +90,8 @@ class Hedge:
         ConfigError: For a setting out of its range.
 
     Example:
-        >>> fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], strategy=fallbackio.Hedge(delay=1.5))
+        >>> steps = ["openai/gpt-6-luna", "anthropic/claude-sonnet-5-5"]
+        >>> fallbackio.Chain(steps, strategy=fallbackio.Hedge(delay=1.5))
     """
 
     delay: float | Literal["adaptive"] = field(default="adaptive", validator=_delay)
@@ -139,7 +141,8 @@ class Race:
         ConfigError: For a width below 2.
 
     Example:
-        >>> fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], strategy=fallbackio.Race(width=2))
+        >>> steps = ["openai/gpt-6-luna", "anthropic/claude-sonnet-5-5"]
+        >>> fallbackio.Chain(steps, strategy=fallbackio.Race(width=2))
     """
 
     width: int | None = field(default=None, validator=_two_or_more)

@@ -48,7 +48,7 @@ class Stream:
         ...     async for delta in stream:
         ...         print(delta.text, end="")
         >>> stream.reply.finish_reason, stream.report.endpoint
-        ('stop', 'openai/gpt-4o')
+        ('stop', 'openai/gpt-6-luna')
     """
 
     def __init__(

@@ -42,7 +42,7 @@ def ask(
             "--model",
             "-m",
             metavar="MODEL",
-            help="Who is asked first, for example openai/gpt-4o.",
+            help="Who is asked first, for example openai/gpt-6-luna.",
         ),
     ],
     fallback: Annotated[

@@ -106,7 +106,7 @@ class Chain(Coordinator):
             setting out of its range.
 
     Example:
-        >>> async with fallbackio.Chain(["openai/gpt-4o", "anthropic/claude-sonnet-4-5"]) as chain:
+        >>> async with fallbackio.Chain(["openai/gpt-6-luna", "anthropic/claude-sonnet-5-5"]) as chain:
         ...     reply = await chain.complete("Say hello.")
         ...     print(reply.text, reply.report.endpoint)
     """

@@ -45,7 +45,7 @@ class Fleet:
 
     Example:
         >>> fleet = Fleet(name="gateway")
-        >>> await fleet.chain(["openai/gpt-4o"], limits=Limits()).complete("Hello")
+        >>> await fleet.chain(["openai/gpt-6-luna"], limits=Limits()).complete("Hello")
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class Reloaded:
 
     Example:
         >>> chain.reload().added
-        ('groq/llama-3.3-70b',)
+        ('groq/openai/gpt-oss-120b',)
     """
 
     kept: tuple[str, ...]

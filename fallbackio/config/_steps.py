@@ -1,6 +1,6 @@
 """What a user writes for a step becomes an endpoint with nothing left open.
 
-`"openai/gpt-4o"` gets its base URL and dialect from the vendor data, its key (and account or region)
+`"openai/gpt-6-luna"` gets its base URL and dialect from the vendor data, its key (and account or region)
 from the environment and its context window from what is known of the model, here and once, so that an
 unknown vendor or a missing key is found when the chain is built and not in the outage.
 """
@@ -164,8 +164,8 @@ def _split(step: str) -> tuple[str, str]:
     vendor, model = (step[:cut].strip().lower(), step[cut + 1 :].strip()) if cut >= 0 else ("", "")
     if not vendor or not model:
         raise ConfigError(
-            f"{step!r} does not say who runs the model: write 'vendor/model', for example 'openai/gpt-4o', "
-            "or Endpoint(model, base_url=...)"
+            f"{step!r} does not say who runs the model: write 'vendor/model', for example "
+            "'openai/gpt-6-luna', or Endpoint(model, base_url=...)"
         )
     return vendor, model
 

@@ -79,8 +79,8 @@ def window_of(model: str, headers: Mapping[str, str] = MappingProxyType({})) -> 
     `headers` are the endpoint's own, of which one may ask for a longer context.
 
     Example:
-        >>> window_of("gpt-4o-2024-08-06"), window_of("my-deployment")
-        (128000, None)
+        >>> window_of("claude-haiku-4-5-20251001"), window_of("my-deployment")
+        (200000, None)
     """
     name, undated = names_of(model)
     if any(_LONGER in value for value in headers.values()) and undated in _WINDOWS_IF_LONGER:
@@ -92,8 +92,8 @@ def names_of(model: str) -> tuple[str, str]:
     """The names that tables may know `model` by: the maker's own spelling, and the same without a date.
 
     Example:
-        >>> names_of("openai/gpt-4o-2024-08-06")
-        ('gpt-4o-2024-08-06', 'gpt-4o')
+        >>> names_of("anthropic/claude-haiku-4-5-20251001")
+        ('claude-haiku-4-5-20251001', 'claude-haiku-4-5')
     """
     name = _plain(model)
     return name, _VERSION.sub("", name)

@@ -32,7 +32,7 @@ class Call:
 
     Example:
         >>> max(result.calls, key=lambda call: call.latency_s).served_by
-        'groq/llama-3.3-70b-versatile'
+        'groq/openai/gpt-oss-120b'
     """
 
     due_s: float
@@ -59,7 +59,7 @@ class Move:
 
     Example:
         >>> result.moves[0]
-        Move(at_s=60.9, endpoint='openai/gpt-4o', state='open', reason='5 failures in a row (server fault)')
+        Move(at_s=60.9, endpoint='openai/gpt-6-luna', state='open', reason='5 failures in a row (overloaded)')
     """
 
     at_s: float

@@ -67,7 +67,7 @@ class Failover:
 
     Example:
         >>> result.total.failovers[0]
-        Failover(origin='openai/gpt-4o', reason='ServerFault (503)', times=7)
+        Failover(origin='openai/gpt-6-luna', reason='ServerFault (503)', times=7)
     """
 
     origin: str
@@ -101,7 +101,7 @@ class Figures:
     Example:
         >>> outage = result.phase("outage")
         >>> outage.success, outage.latency.p99, outage.served
-        (1.0, 2.1, {'anthropic/claude-sonnet-4-5': 1127})
+        (1.0, 2.1, {'anthropic/claude-sonnet-5-5': 1127})
     """
 
     name: str

@@ -49,7 +49,7 @@ class EarlyWarning:
 
     Example:
         >>> policy = EarlyWarning(ratio=0.1)
-        >>> chain = fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], early_warning=policy)
+        >>> chain = fallbackio.Chain(["openai/gpt-6-luna", "groq/openai/gpt-oss-120b"], early_warning=policy)
     """
 
     ratio: float = field(default=0.05, validator=a_ratio)

@@ -60,7 +60,7 @@ def inline(fn: Callable[[Event], None]) -> EventSink:
         >>> @fallbackio.observe.inline
         ... def count(event):
         ...     seen[type(event).__name__] += 1
-        >>> chain = fallbackio.Chain(["openai/gpt-4o"], sinks=[count])
+        >>> chain = fallbackio.Chain(["openai/gpt-6-luna"], sinks=[count])
     """
     return _Inline(fn)
 

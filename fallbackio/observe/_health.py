@@ -107,7 +107,7 @@ class EndpointHealth:
 
     Example:
         >>> [(e.name, e.breaker.state, e.in_flight) for e in chain.health().endpoints]
-        [('openai/gpt-4o', 'open', 0), ('anthropic/claude-sonnet-4-5', 'closed', 3)]
+        [('openai/gpt-6-luna', 'open', 0), ('anthropic/claude-sonnet-5-5', 'closed', 3)]
     """
 
     name: str

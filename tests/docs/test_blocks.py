@@ -141,7 +141,7 @@ async def run_in_loop(block: Block, patch: pytest.MonkeyPatch) -> None:
     mains: list[Any] = []
     patch.setattr(asyncio, "run", mains.append)  # a loop runs already
     async with simulated_vendors(patch):
-        chain = fallbackio.Chain(["openai/gpt-4o", "anthropic/claude-sonnet-4-5"])
+        chain = fallbackio.Chain(["openai/gpt-6-luna", "anthropic/claude-sonnet-5-5"])
         names: dict[str, Any] = {"__name__": "page", "fallbackio": fallbackio, "chain": chain}
 
         code = compile(block.tree(), place(block), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

@@ -8,9 +8,10 @@ from typing import Any
 import attrs
 import pytest
 import typer.main
-from pages_kit import PAGES, rows, section, text_of
+from pages_kit import PAGES, ROOT, rows, section, text_of
 
 from fallbackio.cli._app import app
+from fallbackio.config.checks._retired import RETIRED
 from fallbackio.simulator.faults import FAULTS
 
 COMMANDS: dict[str, Any] = getattr(typer.main.get_command(app), "commands", {})
@@ -45,3 +46,16 @@ def test_the_page_of_the_command_line_has_every_option(name: str) -> None:
     options = {option for param in COMMANDS[name].params for option in param.opts if option.startswith("--")}
 
     assert {option for option in options if option not in text} == set()
+
+
+def test_no_example_asks_a_model_that_retires() -> None:
+    """`fallbackio check` finds none of its own models in the README, the pages and the docstrings."""
+    package = (ROOT / "fallbackio").rglob("*.py")
+    shown = {
+        "".join(re.findall(r"^ *(?:>>>|\.\.\.) .*$", path.read_text("utf-8"), re.M)) for path in package
+    } | {text_of(page) for page in PAGES if page != "docs/checks.md"}
+    retired = {f"{vendor}/{model}" for vendor, models in RETIRED.items() for model in models}
+
+    assert {
+        name for text in shown for name in re.findall(r"[a-z]+/[\w./:-]*\w", text) if name in retired
+    } == set()

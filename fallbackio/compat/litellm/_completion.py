@@ -34,9 +34,9 @@ async def acompletion(model: str, messages: Sequence[Any] = (), **words: Any) ->
 
     Example:
         >>> response = await acompletion(
-        ...     model="gpt-4o",
+        ...     model="gpt-6-luna",
         ...     messages=[{"role": "user", "content": "Hello"}],
-        ...     fallbacks=["anthropic/claude-sonnet-4-5"],
+        ...     fallbacks=["anthropic/claude-sonnet-5-5"],
         ... )
         >>> response.choices[0].message.content
         'Hello!'
@@ -50,7 +50,7 @@ def completion(model: str, messages: Sequence[Any] = (), **words: Any) -> Any:
     """As `acompletion`, but blocking; with `stream=True` it gives a `SyncStreamWrapper`.
 
     Example:
-        >>> completion(model="gpt-4o", messages=[{"role": "user", "content": "Hello"}]).usage.total_tokens
+        >>> completion(model="gpt-6-luna", messages=[{"role": "user", "content": "Hello"}]).usage.total_tokens
         42
     """
     response = PROCESS.portal.call(partial(acompletion, model, messages, **words))

@@ -81,7 +81,7 @@ def from_litellm_config(source: str | os.PathLike[str], *, sinks: Iterable[Event
 
     Example:
         >>> imported = from_litellm_config("config.yaml")
-        >>> response = await imported.router.acompletion(model="gpt-4o", messages=messages)
+        >>> response = await imported.router.acompletion(model="ours", messages=messages)
     """
     loaded = _loaded(source)
     reading = _Reading()

@@ -85,7 +85,7 @@ def endpoint_of(
         ConfigError: For a value of the wrong type.
 
     Example:
-        >>> endpoint_of({"model": "groq/llama-3.3-70b-versatile", "api_key": "os.environ/MY_KEY"}).vendor
+        >>> endpoint_of({"model": "groq/openai/gpt-oss-120b", "api_key": "os.environ/MY_KEY"}).vendor
         'groq'
     """
     told = {key: _looked_up(value, look) for key, value in told.items() if value is not None}

@@ -1,6 +1,6 @@
 """Who runs a model of LiteLLM's name, as data.
 
-`"azure/ours"`, `"together_ai/meta-llama/…"` and plain `"gpt-4o"` name a vendor and a model; LiteLLM's
+`"azure/ours"`, `"together_ai/meta-llama/…"` and plain `"gpt-6-luna"` name a vendor and a model; LiteLLM's
 prefixes are its own, and where one is also the name of a vendor here, it means the same.  Keys and
 addresses are read from LiteLLM's variables besides our own.  The odd rule: plain `gemini-…` is Vertex AI's,
 as it is there, and `gemini/…` is Google AI Studio's.
@@ -112,8 +112,8 @@ def placed(model: str, provider: str = "", api_base: str = "") -> Placed:
     """Who runs a model of LiteLLM's name, with its `custom_llm_provider` and `api_base`.
 
     Example:
-        >>> placed("groq/llama-3.3-70b-versatile")
-        Placed(vendor='groq', model='llama-3.3-70b-versatile', region='', why='')
+        >>> placed("groq/openai/gpt-oss-120b")
+        Placed(vendor='groq', model='openai/gpt-oss-120b', region='', why='')
     """
     prefix, slash, rest = model.partition("/")
     if provider and prefix != provider:
@@ -138,7 +138,7 @@ def _plain(model: str, api_base: str) -> Placed:
     if vendor == "bedrock":
         return _on_bedrock(model)
     # A name that nobody is known for, at an address: most servers speak OpenAI's format.
-    why = "" if vendor or api_base else "write 'vendor/model', such as 'groq/llama-3.3-70b-versatile'"
+    why = "" if vendor or api_base else "write 'vendor/model', such as 'groq/openai/gpt-oss-120b'"
     return Placed(vendor, model, why=why)
 
 

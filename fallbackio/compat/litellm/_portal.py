@@ -29,7 +29,7 @@ class Portal:
     """Runs async functions from any thread, in one loop that lives as long as the program.
 
     Example:
-        >>> Portal().call(partial(acompletion, model="gpt-4o", messages=messages))
+        >>> Portal().call(partial(acompletion, model="gpt-6-luna", messages=messages))
     """
 
     def __init__(self) -> None:

@@ -52,7 +52,7 @@ class AsyncStreamWrapper(CustomStreamWrapper):
     """A streamed answer, read with `async for`.
 
     Example:
-        >>> async for chunk in await acompletion(model="gpt-4o", messages=messages, stream=True):
+        >>> async for chunk in await acompletion(model="gpt-6-luna", messages=messages, stream=True):
         ...     print(chunk.choices[0].delta.content or "", end="")
     """
 
@@ -130,7 +130,7 @@ class SyncStreamWrapper(CustomStreamWrapper):
     """A streamed answer, read with `for`; each chunk blocks until it is there.
 
     Example:
-        >>> for chunk in completion(model="gpt-4o", messages=messages, stream=True):
+        >>> for chunk in completion(model="gpt-6-luna", messages=messages, stream=True):
         ...     print(chunk.choices[0].delta.content or "", end="")
     """
 

@@ -65,7 +65,7 @@ class OpenAIError(FallbackError):
 
     Example:
         >>> try:
-        ...     response = await acompletion(model="gpt-4o", messages=messages)
+        ...     response = await acompletion(model="gpt-6-luna", messages=messages)
         ... except litellm.exceptions.OpenAIError as error:
         ...     print(error.status_code, [attempt.endpoint for attempt in error.attempts])
     """
@@ -93,7 +93,7 @@ class APIError(OpenAIError):
     """Raised when an endpoint failed in a way that no other class names.
 
     Example:
-        >>> raise APIError(500, "no JSON", llm_provider="openai", model="gpt-4o")
+        >>> raise APIError(500, "no JSON", llm_provider="openai", model="gpt-6-luna")
     """
 
     def __init__(

@@ -53,8 +53,8 @@ class Router:
     Example:
         >>> router = Router(
         ...     model_list=[
-        ...         {"model_name": "fast", "litellm_params": {"model": "groq/llama-3.3-70b-versatile"}},
-        ...         {"model_name": "good", "litellm_params": {"model": "openai/gpt-4o"}},
+        ...         {"model_name": "fast", "litellm_params": {"model": "groq/openai/gpt-oss-120b"}},
+        ...         {"model_name": "good", "litellm_params": {"model": "openai/gpt-6-luna"}},
         ...     ],
         ...     fallbacks=[{"fast": ["good"]}],
         ... )

@@ -225,7 +225,7 @@ class _Reader:
     def _steps(self, given: object, where: str, *, pools: bool) -> tuple[list[Any], dict[str, str], bool]:
         """The endpoints (and pools) that are named, where they are described, and whether all is well."""
         if not isinstance(given, list) or not given:
-            self.problems.add(where, 'write an array of names, such as ["openai/gpt-4o", "backup"]')
+            self.problems.add(where, 'write an array of names, such as ["openai/gpt-6-luna", "backup"]')
             return [], {}, False
         steps: list[Any] = []
         places: dict[str, str] = {}

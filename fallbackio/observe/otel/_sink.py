@@ -34,7 +34,7 @@ class OpenTelemetrySink:
 
     Example:
         >>> telemetry = OpenTelemetrySink()
-        >>> chain = fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], sinks=[telemetry])
+        >>> chain = fallbackio.Chain(["openai/gpt-6-luna", "groq/openai/gpt-oss-120b"], sinks=[telemetry])
     """
 
     def __init__(

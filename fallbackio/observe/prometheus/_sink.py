@@ -54,7 +54,8 @@ class PrometheusSink:
 
     Example:
         >>> metrics = PrometheusSink()
-        >>> chain = fallbackio.Chain(["openai/gpt-4o", "groq/llama-3.3-70b"], sinks=[metrics], name="chat")
+        >>> steps = ["openai/gpt-6-luna", "groq/openai/gpt-oss-120b"]
+        >>> chain = fallbackio.Chain(steps, sinks=[metrics], name="chat")
         >>> prometheus_client.start_http_server(9100)
     """
 

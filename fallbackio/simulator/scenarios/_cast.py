@@ -28,7 +28,7 @@ class Part:
         troubles: When it is not well.
 
     Example:
-        >>> cast(scenario("s1"), ["openai/gpt-4o", "groq/llama"])["openai/gpt-4o"].role
+        >>> cast(scenario("s1"), ["openai/gpt-6-luna", "groq/llama"])["openai/gpt-6-luna"].role
         'primary'
     """
 
