@@ -25,6 +25,8 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._:~-]*")
 
+_HERE = ("localhost", "127.0.0.1")
+
 
 @frozen
 class Standing:
@@ -113,6 +115,10 @@ def _given(name: str, vendor: Vendor) -> str:
     value = (first_set((name,)) or "").rstrip("/")
     usual = urlsplit(PLACEHOLDER.sub("x", vendor.base_url))
     if "://" not in value:
+        if not _may_be_host(value, usual.hostname or ""):
+            raise ConfigError(
+                f"{name} is no address of {vendor.name}: write one such as https://host.example"
+            )
         host, slash, path = value.partition("/")
         value = f"{usual.scheme}://{_with_port(host, usual.hostname or '', usual.port)}{slash}{path}"
     value = value.removesuffix(vendor.base_tail).rstrip("/")
@@ -121,6 +127,14 @@ def _given(name: str, vendor: Vendor) -> str:
     except ConfigError as error:
         raise ConfigError(f"{name} is no address of {vendor.name}: {error}") from None
     return value
+
+
+def _may_be_host(value: str, usual: str) -> bool:
+    """Whether it can be meant, without a scheme; a key could, and names are looked up in the open.
+
+    A machine nearby is called by one word; a vendor's never is.
+    """
+    return usual in _HERE or not re.fullmatch(r"[^.:/]*", value) or value in _HERE
 
 
 def _with_port(given: str, usual_host: str, usual_port: int | None) -> str:

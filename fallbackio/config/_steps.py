@@ -90,7 +90,6 @@ def _addressed(endpoint: Endpoint, url: str) -> Endpoint:
     try:
         return attrs.evolve(endpoint, base_url=url)
     except ConfigError:
-        # Not the error's own words: they quote what it holds, which may be a key.
         raise ConfigError(
             f"{endpoint.base_url_env}, which base_url_env of {endpoint.name or endpoint.model} names, holds "
             "no address such as https://example.com/v1"

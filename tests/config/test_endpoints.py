@@ -77,7 +77,7 @@ def test_bad_headers_are_refused(headers: Any, message: str) -> None:
         ("ftp://h/v1", "must start with http:// or https://"),
         ("http://", "names no host"),
         ("http://:8000/v1", "names no host"),
-        ("http://[::1", "base_url 'http://.*' is no URL"),
+        ("http://[::1", "base_url is no URL"),
         ("http://h:port/v1", "its port must be a number from 1 to 65535"),
         ("http://h:0/v1", "its port must be a number from 1 to 65535"),
         ("http://h:65536/v1", "its port must be a number from 1 to 65535"),
@@ -89,6 +89,10 @@ def test_bad_headers_are_refused(headers: Any, message: str) -> None:
         ("user:sk-secret@h/v1", "must start with http:// or https://"),
         ("h/v1?key=sk-secret", "must start with http:// or https://"),
         ("http:///v1?key=sk-secret", "names no host"),
+        ("sk-secret", "must start with http:// or https://"),
+        ("https://h:sk-secret/v1", "its port must be a number"),
+        ("https://h/sk-secret v1", "must not contain spaces"),
+        ("https://h/v1#sk-secret", "nothing after '#'"),
     ],
 )
 def test_bad_urls_are_refused(base_url: Any, message: str) -> None:

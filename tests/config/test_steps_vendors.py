@@ -193,6 +193,13 @@ def test_the_environment_completes_an_address(
         ),
         (
             "azure",
+            {"AZURE_OPENAI_ENDPOINT": "sk-secret"},
+            "AZURE_OPENAI_ENDPOINT is no address of azure: .*such as https://",
+        ),
+        ("azure", {"AZURE_OPENAI_ENDPOINT": "sk-secret key"}, "AZURE_OPENAI_ENDPOINT is no address of azure"),
+        ("azure", {"AZURE_OPENAI_ENDPOINT": "h:sk-secret"}, "AZURE_OPENAI_ENDPOINT is no address of azure"),
+        (
+            "azure",
             {"AZURE_RESOURCE_NAME": "r", "OPENAI_API_VERSION": "a&b"},
             "OPENAI_API_VERSION must be a word such as 2024-10-21",
         ),
@@ -202,13 +209,15 @@ def test_the_environment_completes_an_address(
 def test_a_bad_address_is_found_when_the_chain_is_built(
     setenv: Setenv, monkeypatch: pytest.MonkeyPatch, vendor: str, variables: dict[str, str], message: str
 ) -> None:
-    """What is missing is named with all its variables, and a value cannot lead to another host."""
+    """What is missing is named with all its variables; a value is not quoted, nor leads to another host."""
     setenv(**variables)
     plain = {name: attrs.evolve(row, dialect="openai") for name, row in VENDORS.items()}
     monkeypatch.setattr(_steps, "VENDORS", plain)
 
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as caught:
         resolved(Endpoint(f"{vendor}/model", api_key="k"))
+
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
