@@ -111,10 +111,11 @@ async def give_up(attempt: Try, upstream: Upstream | None, pieces: int, error: B
 
     `pieces` of content had come.
     """
+    given = Usage(completion_tokens=pieces) if pieces else None
     if isinstance(error, TimedOut):
-        attempt.timed_out(error)
+        attempt.timed_out(error, given)
     elif isinstance(error, AttemptError):
-        attempt.failed(error, Usage(completion_tokens=pieces) if pieces else None)
+        attempt.failed(error, given)
     else:  # cancelled, or a bug of ours: the permit goes back
         attempt.cut(pieces)
         if upstream is not None and attempt.call.drains(attempt, upstream):

@@ -158,7 +158,8 @@ class Call:
         """The seconds until an attempt's first content, at an endpoint with these times."""
         limit = self.limits.ttft_timeout
         if limit == "adaptive":
-            worst = latencies.quantile(ADAPTIVE_QUANTILE)
+            # Of answers alone: what was cut at this limit would raise it, time after time.
+            worst = latencies.answered_within(ADAPTIVE_QUANTILE)
             return math.inf if worst is None else max(worst * ADAPTIVE_FACTOR, ADAPTIVE_FLOOR_S)
         return math.inf if limit is None else limit
 

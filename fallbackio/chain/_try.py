@@ -112,19 +112,21 @@ class Try:
         self._end("failed", self._placed(error), error.status)
         return error
 
-    def timed_out(self, error: TimedOut) -> TimedOut:
-        """Our timer ended it.
+    def timed_out(self, error: TimedOut, usage: Usage | None = None) -> TimedOut:
+        """Our timer ended it, after it had given what `usage` says.
 
         An endpoint that was given less than its fair share of time, because others had used the
         call's up, is not blamed for it, unless it was slow by any measure.
         """
         age = clock.now() - self.started
-        self.leg.route.latencies.add(age, answered=False)
+        if self.ttft_s is None:  # else it is known how long it took to begin
+            self.leg.route.latencies.add(age, answered=False)
         slow = age >= self.leg.route.breaker.policy.slow_after_s or self._is_long_for_it(error.limit_s)
         if slow or error.phase != "attempt" or self.call.is_fair(error.limit_s):
-            self.failed(error)
+            self.failed(error, usage)
         else:
             self._permit.left()
+            self.usage = usage
             self._end("cut", self._placed(error), None)
         return error
 

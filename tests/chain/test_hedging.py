@@ -455,6 +455,42 @@ async def test_an_adaptive_first_content_limit_sees_a_stall_in_a_second() -> Non
 
 
 @virtual_time
+async def test_an_adaptive_limit_does_not_feed_on_its_own_cuts() -> None:
+    """What was cut at the limit says nothing of how long answers take: a stall is cut as soon the tenth time."""
+    async with Simulator() as sim:
+        never_open = fallbackio.BreakerPolicy(consecutive=1000, rates=[])
+        settings = {"ttft_timeout": "adaptive", "breaker": never_open}
+        scenario = Scenario([says("a", 2), says("b", 0.1)], fallbackio.Sequence(), settings)
+        chain, (a, _) = build(sim, scenario)
+        async with chain:
+            for _ in range(30):
+                await chain.complete("hi")
+            a.behave(says("a", fault=Stall("content")))
+            for _ in range(10):
+                began = anyio.current_time()
+                await chain.complete("hi")
+                assert anyio.current_time() - began == pytest.approx(1.5 * 2 + 0.1, abs=0.01)
+
+
+@virtual_time
+async def test_a_stall_in_the_middle_does_not_make_beginnings_look_slow() -> None:
+    """Streams that begin quickly and then stand still leave the times to the first content as they are."""
+    async with Simulator() as sim:
+        scenario = Scenario([says("a", 0.4), says("b", 0.1)], Hedge(), {"idle_timeout": 5})
+        chain, (a, _) = build(sim, scenario)
+        async with chain:
+            for _ in range(30):
+                await chain.complete("hi")
+            a.behave(Behaviour(latency=0.4, tokens=9, fault=Stall(at=3)))
+            for _ in range(4):
+                await chain.complete("hi")
+
+            first_content = chain.health().endpoints[0].first_content
+            assert first_content.samples == 34
+            assert first_content.p99_s == pytest.approx(0.4, abs=0.01)
+
+
+@virtual_time
 async def test_drained_losers_keep_their_connection_and_end_with_the_chain() -> None:
     """drain_losers lets an accepted loser finish in the background, bounded, and aclose ends it."""
     async with Simulator() as sim:

@@ -408,6 +408,19 @@ async def test_continuing_trims_what_is_repeated_and_shows_the_seam() -> None:
 
 
 @virtual_time
+async def test_what_came_before_a_stall_is_charged() -> None:
+    """Tokens of an answer that stood still were given and read, as those of one that was cut off."""
+    a = ScriptedEndpoint(stalls(after_words=3, text="one two three four five"), name="a")
+    b = ScriptedEndpoint(answers("four five"), name="b")
+
+    async with chain_of(a, b, idle_timeout=2).stream("count") as stream:
+        assert await read(stream) == "one two three four five"
+
+    assert stream.report.attempts[0].usage == fallbackio.Usage(completion_tokens=3)
+    assert stream.reply.usage.completion_tokens == 3 + 2
+
+
+@virtual_time
 async def test_a_continuation_that_repeats_nothing_loses_nothing() -> None:
     """Text that only begins like the text before is let through whole."""
     a = ScriptedEndpoint(breaks(after_words=2, text="the cat sat"), name="a")
