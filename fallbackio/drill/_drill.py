@@ -17,7 +17,7 @@ from fallbackio.simulator import Scenario, cast
 from fallbackio.simulator import scenario as shipped
 from fallbackio.testing import MemoryLoop
 
-__all__ = ["Tick", "drill", "prepared"]
+__all__ = ["Tick", "drill", "prepared", "silence"]
 
 # Told of the scenario's second, of how many calls have begun, and how many have failed.
 Tick = Callable[[float, int, int], object]
@@ -76,7 +76,7 @@ def drill(
         **settings,
     )
     _check_no_loop()
-    with _silence(), asyncio.Runner(loop_factory=None if real_time else MemoryLoop) as runner:
+    with silence(), asyncio.Runner(loop_factory=None if real_time else MemoryLoop) as runner:
         runner.run(run.play())
     return result_of(run)
 
@@ -85,14 +85,14 @@ def prepared(
     chain: Drillable,
     scenario: Scenario | str,
     *,
-    rate: float | None,
-    duration_s: float | None,
-    seed: int | None,
-    streaming: bool,
-    sick: str | None,
-    name: str | None,
-    real_time: bool,
-    on_tick: Tick | None,
+    rate: float | None = None,
+    duration_s: float | None = None,
+    seed: int | None = None,
+    streaming: bool = True,
+    sick: str | None = None,
+    name: str | None = None,
+    real_time: bool = False,
+    on_tick: Tick | None = None,
     **settings: Any,
 ) -> Run:
     """A run that is ready; the errors of `drill` come here."""
@@ -119,7 +119,7 @@ def _check_no_loop() -> None:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """An outage of a thousand calls is a thousand warnings; what failed over is in the result."""
     logger = logging.getLogger("fallbackio")
     before, logger.disabled = logger.disabled, True

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from fallbackio.chain import Limits
 from fallbackio.endpoint import Endpoint
-from fallbackio.model import Report
+from fallbackio.model import Reply, Report
 from fallbackio.simulator import Part, SimulatedEndpoint
 
 __all__ = ["Breach", "Referee", "texts_of"]
@@ -53,25 +53,36 @@ class Referee:
     """Looks at every call, and now and then at what is under way upstream.
 
     Attributes:
-        texts: What a whole answer may be; empty if that cannot be known.
+        texts: What a whole answer may be, and its tokens; empty if that cannot be known.
     """
 
     limits: Limits
-    texts: frozenset[str]
+    texts: Mapping[str, int]
     real_time: bool = False
     _seen: dict[str, list[str]] = field(factory=dict)
     _times: Counter[str] = field(factory=Counter)
     _over: Counter[str] = field(factory=Counter)  # leftovers at the last look, by endpoint
 
-    def answer(self, call: int, text: str, finish_reason: str | None) -> None:
+    def answer(self, call: int, reply: Reply) -> None:
         """An answer was taken for whole."""
-        if not self.texts or text in self.texts:
+        if not self.texts:
             return
-        limited = finish_reason == "length" and any(whole.startswith(text) for whole in self.texts)
-        if not limited:
-            self._broken(
-                "answers are whole", f"call {call}: {len(text)} characters, ending in {text[-20:]!r}"
-            )
+        text, tokens = reply.text, self.texts.get(reply.text)
+        if tokens is not None:
+            self._charged(call, reply, tokens)
+        elif reply.finish_reason != "length" or not any(whole.startswith(text) for whole in self.texts):
+            seen = f"call {call}: {len(text)} characters, ending in {text[-20:]!r}"
+            self._broken("answers are whole", seen)
+
+    def _charged(self, call: int, reply: Reply, tokens: int) -> None:
+        """What the provider has counted was charged for; of a mended answer all of its parts."""
+        report, said = reply.report, reply.usage.completion_tokens
+        if report.seams or report.restarts:
+            parts = [one for one in report.attempts if one.ttft_s is not None and one.outcome != "cut"]
+            if any(one.usage is None for one in parts[:-1]):
+                self._broken("usage adds up", f"call {call}: nothing is charged for what broke off")
+        elif said not in (0, tokens):  # 0 where a vendor does not say in streams what it counts
+            self._broken("usage adds up", f"call {call}: {said} tokens for an answer of {tokens}")
 
     def report(self, call: int, report: Report, latency_s: float) -> None:
         """A call is over."""
@@ -139,8 +150,9 @@ class Referee:
         return tuple([Breach(rule, tuple(seen), self._times[rule]) for rule, seen in self._seen.items()])
 
 
-def texts_of(parts: Mapping[str, Part], endpoints: Iterable[Endpoint]) -> frozenset[str]:
-    """What the simulated models say, or nothing where the chain makes them say something else."""
+def texts_of(parts: Mapping[str, Part], endpoints: Iterable[Endpoint]) -> dict[str, int]:
+    """What the simulated models say and its tokens; nothing where the chain makes them say something else."""
     if any(one.adapt is not None or any(name in one.params for name in _SHAPING) for one in endpoints):
-        return frozenset()
-    return frozenset([behaviour.script().text for part in parts.values() for behaviour in part.behaviours])
+        return {}
+    scripts = [behaviour.script() for part in parts.values() for behaviour in part.behaviours]
+    return {one.text: len(one.spoken) + len(one.thoughts) for one in scripts if not one.tool_calls}

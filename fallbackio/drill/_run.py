@@ -171,7 +171,7 @@ class Run:
         except FallbackError as error:
             self._ended(number, Report(attempts=error.attempts), ttft_s, error)
             return
-        self.referee.answer(number, reply.text, reply.finish_reason)
+        self.referee.answer(number, reply)
         self._ended(number, reply.report, ttft_s, None)
 
     def _ended(self, number: int, report: Report, ttft_s: float | None, error: FallbackError | None) -> None:

@@ -50,7 +50,7 @@ class Behaviour:
         latency: Seconds until the first content: a number, `Fixed`, or `Lognormal`.
         tokens: How many words it says, 0 to 1,000,000; `max_tokens` of a request cuts them.
         pace_s: Seconds between two of them.  A plain answer comes after all that time.
-        burst: How many of them come at once, after the time of as many; 1 or more.
+        burst: How many of them come at once, in one piece and after the time of as many; 1 or more.
         text: What it says, word by word, in place of `tokens` words.
         reasoning_tokens: How many words of visible reasoning come first.
         tool_calls: The tools it calls in place of a text, `ToolCall`s or

@@ -7,14 +7,14 @@ afterwards; an answer's bytes are written only as the plan is played.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import anyio
 from attrs import define, field
 
 from fallbackio.dialects import Server, StreamWriter
 from fallbackio.errors import AttemptError
-from fallbackio.model import Request
+from fallbackio.model import Delta, Request
 from fallbackio.simulator._answers import Answer
 from fallbackio.simulator._steps import End, Head, Plan, Send, Step, Wait
 
@@ -79,11 +79,12 @@ class Exchange:
     def _streamed(self) -> Iterator[Step]:
         writer = self.writer
         yield from self.opening()
-        wait_s = self.latency_s
-        for number, delta in enumerate(self.answer.deltas):
-            if wait_s and number % self.burst == 0:
+        wait_s, deltas = self.latency_s, self.answer.deltas
+        for start in range(0, len(deltas), self.burst):
+            if wait_s:
                 yield Wait(wait_s)
-            yield Send(writer.write(delta), tokens=1)
+            for delta, tokens in _together(deltas[start : start + self.burst]):
+                yield Send(writer.write(delta), tokens)
             wait_s = self.pace_s * self.burst
         yield Send(writer.finish(self.answer.reply), final=True)
         yield End()
@@ -115,6 +116,13 @@ class Exchange:
     def failure(self, error: AttemptError) -> tuple[int, dict[str, str], bytes]:
         """Status, headers (lower-case names) and body of an error answer."""
         return failure(self.server, error, self.request_id)
+
+
+def _together(deltas: Sequence[Delta]) -> Iterable[tuple[Delta, int]]:
+    """What comes at once, and how many contents it is: words as one piece, all else one by one."""
+    if len(deltas) > 1 and all(one.text and not one.tool_calls and not one.reasoning for one in deltas):
+        return [(Delta(text="".join([delta.text for delta in deltas])), len(deltas))]
+    return [(delta, 1) for delta in deltas]
 
 
 def whole(body: bytes, *, status: int, headers: Mapping[str, str], tokens: int = 1) -> Plan:

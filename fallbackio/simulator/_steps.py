@@ -2,8 +2,8 @@
 
 A plan is made without a socket and played by `_player`; a fault is a plan, often a healthy one with
 something done to it.  The odd rule: contents are counted, bytes are not, so that "after three tokens" means
-the same in a stream, where each token is sent alone, and in a plain answer, where it is a share of
-the body.
+the same in a stream, where each token is sent alone, and in a plain answer or a burst of several, where
+it is a share of the bytes.
 """
 
 from __future__ import annotations

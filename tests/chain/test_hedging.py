@@ -456,7 +456,7 @@ async def test_an_adaptive_first_content_limit_sees_a_stall_in_a_second() -> Non
 
 @virtual_time
 async def test_an_adaptive_limit_does_not_feed_on_its_own_cuts() -> None:
-    """What was cut at the limit says nothing of how long answers take: a stall is cut as soon the tenth time."""
+    """What was cut at the limit does not raise it: a stall is cut as soon the tenth time."""
     async with Simulator() as sim:
         never_open = fallbackio.BreakerPolicy(consecutive=1000, rates=[])
         settings = {"ttft_timeout": "adaptive", "breaker": never_open}

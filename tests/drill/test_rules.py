@@ -10,17 +10,25 @@ from drill_kit import CHAIN, SECOND, outage
 from fallbackio.chain import Limits
 from fallbackio.drill import drill
 from fallbackio.drill._rules import Referee
-from fallbackio.model import Attempt, Report
+from fallbackio.model import NO_REPORT, Attempt, Choice, Message, Outcome, Reply, Report, Usage
 from fallbackio.simulator import Behaviour, Cut, Phase, Scenario, Silence, Simulator, Status
 from fallbackio.testing import virtual_time
 
 
-def attempt(endpoint: str, outcome: str) -> Attempt:
-    return Attempt(endpoint=endpoint, vendor="v", model="m", outcome=outcome)  # type: ignore[arg-type]
+def attempt(
+    endpoint: str, outcome: Outcome, usage: Usage | None = None, *, ttft_s: float | None = None
+) -> Attempt:
+    return Attempt(endpoint=endpoint, vendor="v", model="m", outcome=outcome, usage=usage, ttft_s=ttft_s)
+
+
+def reply(text: str, finish_reason: str = "stop", *, tokens: int = 3, report: Report = NO_REPORT) -> Reply:
+    said = Choice(Message(text), finish_reason)
+    usage = Usage(prompt_tokens=5, completion_tokens=tokens)
+    return Reply(id="1", model="m", choices=(said,), usage=usage, created=0, report=report)
 
 
 def referee() -> Referee:
-    return Referee(Limits(timeout=10), frozenset({"one two three"}))
+    return Referee(Limits(timeout=10), {"one two three": 3})
 
 
 def rules(judge: Referee) -> list[str]:
@@ -51,14 +59,30 @@ def test_a_late_call_is_seen() -> None:
 def test_half_an_answer_is_seen() -> None:
     """Half a text is a breach, unless the request allowed no more."""
     judge = referee()
-    judge.answer(1, "one two three", "stop")
-    judge.answer(2, "one two", "length")
+    judge.answer(1, reply("one two three"))
+    judge.answer(2, reply("one two", "length", tokens=2))
     assert rules(judge) == []
 
-    judge.answer(3, "one two", "stop")
-    judge.answer(4, "one two three three", "length")
+    judge.answer(3, reply("one two"))
+    judge.answer(4, reply("one two three three", "length"))
     assert rules(judge) == ["answers are whole"]
     assert judge.breaches[0].times == 2
+
+
+def test_what_is_charged_is_what_was_said() -> None:
+    """An answer's tokens are those of its text; of a mended one each part is charged for."""
+    usage = Usage(completion_tokens=2)
+    parts = [attempt("a", "failed", usage, ttft_s=0.1), attempt("b", "won", usage, ttft_s=0.1)]
+    lost = [attempt("a", "failed", ttft_s=0.1), attempt("b", "won", usage, ttft_s=0.1)]
+    judge = referee()
+    judge.answer(1, reply("one two three"))
+    judge.answer(2, reply("one two three", tokens=4, report=Report(attempts=tuple(parts), seams=(7,))))
+    assert rules(judge) == []
+
+    judge.answer(3, reply("one two three", tokens=5))
+    judge.answer(4, reply("one two three", tokens=2, report=Report(attempts=tuple(lost), seams=(7,))))
+    assert judge.breaches[0].times == 2
+    assert rules(judge) == ["usage adds up"]
 
 
 @virtual_time

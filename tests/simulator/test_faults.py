@@ -440,3 +440,26 @@ async def test_a_mistake_in_a_fault_of_ones_own(caplog: pytest.LogCaptureFixture
         assert seen.status == 500
         assert counted(endpoint) == (0, "completed")
     assert "ZeroDivisionError" in caplog.text
+
+
+@virtual_time
+async def test_a_burst_comes_in_one_piece() -> None:
+    """Words of a burst share a piece, after the time of as many; all of the text comes all the same."""
+    async with simulated(Behaviour(latency=1, tokens=7, pace_s=0.1, burst=3)) as endpoint:
+        seen = await ask(endpoint, stream=True)
+
+    assert seen.words == 7
+    assert [at for at, _ in seen.arrivals] == pytest.approx([0, 1, 1.3, 1.6], abs=0.01)
+    assert seen.body.count(b'"content":" word') == 2  # the first begins without a space
+    assert b'"content":"word0 word1 word2"' in seen.body
+
+
+@pytest.mark.parametrize(("after_tokens", "words"), [(0, 0), (3, 3), (6, 6)])
+@virtual_time
+async def test_a_cut_between_bursts_is_exact(after_tokens: int, words: int) -> None:
+    """What breaks off after so many words does so, wherever a burst ends."""
+    behaviour = Behaviour(tokens=9, burst=3, fault=Cut(after_tokens=after_tokens))
+    async with simulated(behaviour) as endpoint:
+        seen = await ask(endpoint, stream=True)
+
+    assert (seen.words, seen.ending) == (words, "truncated")

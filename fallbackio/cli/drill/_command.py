@@ -106,6 +106,8 @@ def drill(
     except ConfigError as error:
         complain(error)
         raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
     if as_json:
         said = {"results": [result.to_dict() for row in results for result in row], "missed": missed}
         typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
