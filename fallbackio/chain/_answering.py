@@ -19,7 +19,7 @@ from fallbackio.chain._hedging import Hedging
 from fallbackio.chain._reading import Reading
 from fallbackio.chain._settings import Delivery, Limits
 from fallbackio.chain._strategy import Strategy
-from fallbackio.chain._tally import check_choices
+from fallbackio.chain._tally import check_whole
 from fallbackio.chain._try import Try
 from fallbackio.errors import AttemptError
 from fallbackio.model import EmbeddingRequest, Embeddings, Reply
@@ -44,7 +44,7 @@ class Answering:
 
         async def asking() -> Reply:
             reply = await provider.complete(request, attempt.note, attempt.heard)
-            check_choices(len(reply.choices), attempt.choices)
+            check_whole(reply, attempt.choices)
             return reply
 
         reply = await self._asked(attempt, asking)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import anyio
 from attrs import define, field
@@ -36,8 +37,9 @@ async def first_good(
     Raises:
         ChainExhausted: All raised; from an `ExceptionGroup` of what they raised.
         DeadlineExceeded: `timeout` seconds have passed.
-        ConfigError: There are no functions, a setting is out of its range, or the hedge is adaptive:
-            functions have no history to learn a delay from, so give `Hedge(delay=…)`.
+        ConfigError: There are no functions, something else is among them, a setting is out of its range,
+            or the hedge is adaptive: functions have no history to learn a delay from, so give
+            `Hedge(delay=…)`.
 
     Example:
         >>> page = await fallbackio.first_good([fetch_near, fetch_far], strategy=fallbackio.Hedge(delay=0.3))
@@ -46,7 +48,7 @@ async def first_good(
     chosen = named(strategy)
     if isinstance(chosen, Hedge) and chosen.delay == "adaptive":
         raise ConfigError("first_good has no history to learn a delay from: give Hedge(delay=seconds)")
-    entries = _Functions(iter(list(fns)), chosen)
+    entries = _Functions(iter(_checked(fns)), chosen)
     first = entries.another(0, extra=False)
     if first is None:
         raise ConfigError("first_good needs at least one function")
@@ -63,6 +65,20 @@ async def first_good(
         error = DeadlineExceeded(f"no result within {limit:.3g} s", timeout_s=limit or 0.0)
         raise error from (ExceptionGroup("what each raised", entries.failures) if entries.failures else None)
     return results[0]
+
+
+def _checked(fns: Iterable[Any]) -> list[Callable[[], Awaitable[Any]]]:
+    try:
+        functions = list(fns)
+    except TypeError:
+        raise ConfigError(
+            f"first_good takes a list of functions, not {type(fns).__name__}; put it in [ ]"
+        ) from None
+    for fn in functions:
+        if not callable(fn):
+            hint = "; leave out the ()" if inspect.iscoroutine(fn) else ""
+            raise ConfigError(f"first_good calls async functions, not {type(fn).__name__}{hint}")
+    return functions
 
 
 @define(eq=False)

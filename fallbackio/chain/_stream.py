@@ -239,7 +239,7 @@ class Stream:
             await close(reading.upstream)
             raise self._broken(call, error) from error
         await give_up(broken, reading.upstream, reading.tally.pieces, error)
-        how = self._remedy(call)
+        how = self._remedy(call, broken)
         if how == "raise" or not call.broke(broken, error, reading.left_s):
             raise self._broken(call, error) from error
         text = self.text
@@ -257,9 +257,11 @@ class Stream:
         self._reading = Reading(opened, call.limits, call.deadline - clock.now())
         self._rescue = None
 
-    def _remedy(self, call: Call) -> OnBreak:
+    def _remedy(self, call: Call, broken: Try) -> OnBreak:
+        # Of several choices the others may not have begun, and would be taken to go on from this one.
+        continues = broken.choices == 1 and self._given.is_plain and may_continue(call.request)
         for how in call.setup.delivery.remedies:
-            if how != "continue" or (self._given.is_plain and may_continue(call.request)):
+            if how != "continue" or continues:
                 return how
         return "raise"
 

@@ -1,4 +1,4 @@
-"""What is counted of an answer while it comes; the pieces themselves are not kept.
+"""Whether an answer is whole, plain or streamed; while one comes, its pieces are counted and not kept.
 
 An answer is whole when as many choices as were asked for have their finish reason, and no tool call
 breaks off.
@@ -11,12 +11,29 @@ from collections.abc import Iterable
 import orjson
 
 from fallbackio.errors import BadAnswer, InvalidRequest
-from fallbackio.model import Delta
+from fallbackio.model import Delta, Reply
 
-__all__ = ["Tally", "check_choices"]
+__all__ = ["Tally", "check_whole"]
 
 
-def check_choices(came: int, wanted: int) -> None:
+def check_whole(reply: Reply, wanted: int) -> None:
+    """Raise the `AttemptError` of a plain answer that is not whole, as `Tally.check` does for a stream."""
+    _check_choices(len(reply.choices), wanted)
+    for choice in reply.choices:
+        if choice.finish_reason != "length":
+            for call in choice.message.tool_calls:
+                if call.type == "function":
+                    _check_arguments(call.function.arguments)
+
+
+def _check_arguments(arguments: str) -> None:
+    try:
+        orjson.loads(arguments or "{}")
+    except orjson.JSONDecodeError:
+        raise BadAnswer("a tool call's arguments break off") from None
+
+
+def _check_choices(came: int, wanted: int) -> None:
     """Raise `InvalidRequest` where an endpoint ignores `n`: its answer is not the one asked for."""
     if came < wanted:
         text = f"it gave {came} choice{'' if came == 1 else 's'} in place of n={wanted}"
@@ -66,10 +83,7 @@ class Tally:
         A choice is missing (`InvalidRequest`), or a tool call's arguments break off (`BadAnswer`).  A
         length limit may cut these, and says so in its finish reason; a custom tool takes any text.
         """
-        check_choices(len(self._seen), self._wanted)
+        _check_choices(len(self._seen), self._wanted)
         for (choice, _), pieces in self._arguments.items():
             if choice not in self._limited:
-                try:
-                    orjson.loads("".join(pieces) or "{}")
-                except orjson.JSONDecodeError:
-                    raise BadAnswer("a tool call's arguments break off") from None
+                _check_arguments("".join(pieces))

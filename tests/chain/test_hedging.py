@@ -681,6 +681,12 @@ async def test_first_good_returns_the_first_that_does_not_raise() -> None:
         await fallbackio.first_good([])
     with pytest.raises(fallbackio.ConfigError, match="delay"):
         await fallbackio.first_good([slow], strategy=Hedge())
+    called = quick()
+    with pytest.raises(fallbackio.ConfigError, match=r"leave out the \(\)"):
+        await fallbackio.first_good([slow, called])  # type: ignore[arg-type]
+    called.close()
+    with pytest.raises(fallbackio.ConfigError, match="takes a list of functions"):
+        await fallbackio.first_good(slow)  # type: ignore[arg-type]
 
 
 @virtual_time

@@ -21,7 +21,7 @@ from fallbackio.errors import (
 )
 from fallbackio.events import CallEnded, StreamResumed
 from fallbackio.model import Delta, Restarted, ToolCallDelta
-from fallbackio.simulator import Behaviour, Simulator
+from fallbackio.simulator import Behaviour, Cut, Simulator
 from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, breaks, fails, stalls, virtual_time
 
 
@@ -379,6 +379,29 @@ async def test_leaving_ends_the_wait_of_another_task() -> None:
                 await anyio.sleep(1.5)
 
     assert stream.report.attempts[0].outcome == "cut"
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3])
+@virtual_time
+async def test_an_answer_of_several_choices_is_begun_anew(pieces: int) -> None:
+    """Choices are not continued, nor where only one has begun: the other would lack its beginning."""
+    async with Simulator() as sim:
+        one = sim.add("one", Behaviour(tokens=4, pace_s=0.1, fault=Cut(after_tokens=pieces)))
+        two = sim.add("two", Behaviour(tokens=4))
+        specs = [
+            fallbackio.Endpoint("m", name=end.name, base_url=end.url("openai"), api_key="k")
+            for end in (one, two)
+        ]
+        async with fallbackio.Chain(specs, on_break=("continue", "restart")) as chain:
+            async with chain.stream("hi", n=2) as stream:
+                async for _ in stream:
+                    pass
+            assert stream.report.seams == ()
+            assert stream.report.restarts == 1
+        async with fallbackio.Chain(specs) as chain:
+            with pytest.raises(StreamBroken):
+                async with chain.stream("hi", n=2) as stream:
+                    await read(stream)
 
 
 @virtual_time

@@ -13,7 +13,7 @@ import fallbackio
 from fallbackio import Delta, Endpoint, StreamBroken
 from fallbackio.errors import BadAnswer, ChainExhausted, ConfigError, InvalidRequest, TimedOut
 from fallbackio.events import CallEnded
-from fallbackio.model import ToolCallDelta
+from fallbackio.model import Choice, FunctionCall, ToolCall, ToolCallDelta
 from fallbackio.simulator import (
     Behaviour,
     Cut,
@@ -122,6 +122,36 @@ async def test_half_a_call_is_broken_also_for_who_leaves_at_its_finish_reason() 
     assert half.running == 0
     with pytest.raises(ConfigError):
         _ = stream.reply
+
+
+@pytest.mark.parametrize("upstream", ["plain", "stream"])
+@pytest.mark.parametrize(
+    ("arguments", "finish", "served_by"),
+    [
+        ('{"city": "Os', "tool_calls", "whole"),
+        ('{"city": "Os', "stop", "whole"),
+        ('{"city": "Os', "length", "broken"),
+        ("", "tool_calls", "broken"),
+        ("{}", "tool_calls", "broken"),
+    ],
+)
+@virtual_time
+async def test_half_a_call_is_no_answer_plain_or_streamed(
+    arguments: str, finish: str, served_by: str, upstream: Any
+) -> None:
+    """Arguments that break off move on to the next endpoint, unless a length limit says why they do."""
+    message = fallbackio.Message(None, (ToolCall("call_1", FunctionCall("weather", arguments)),))
+
+    async def broken(request: fallbackio.Request) -> fallbackio.Reply:
+        return fallbackio.Reply(choices=(Choice(message, finish),))
+
+    async def whole(request: fallbackio.Request) -> str:
+        return "whole"
+
+    steps = [Endpoint.calling(broken, name="broken"), Endpoint.calling(whole, name="whole")]
+    reply = await fallbackio.Chain(steps, upstream=upstream).complete("hi")
+
+    assert reply.report.endpoint == served_by
 
 
 @virtual_time

@@ -298,6 +298,20 @@ def test_wrong_types(delta: dict[str, Any]) -> None:
         OpenAIReader().feed(event(delta, model="m"))
 
 
+@pytest.mark.parametrize("delta", [{}, {"content": ""}, {"tool_calls": []}, {"reasoning": "hm"}], ids=str)
+def test_promised_calls_that_are_not_there(delta: dict[str, Any]) -> None:
+    """An end for the sake of tool calls, without one and without a text, is no answer; as in a plain one."""
+    reader = OpenAIReader()
+    reader.feed(event(delta, model="m") + event({}, "tool_calls"))
+
+    with pytest.raises(BadAnswer, match="ends with tool_calls and has none"):
+        reader.feed(b"data: [DONE]\n\n")
+
+    spoke = OpenAIReader()
+    spoke.feed(event({"content": "text"}, model="m") + event({}, "tool_calls") + b"data: [DONE]\n\n")
+    assert spoke.finished
+
+
 def test_unlimited_event() -> None:
     """An event without end is refused instead of kept."""
     reader = OpenAIReader()

@@ -40,7 +40,7 @@ class OpenAIReader:
         self._seen: set[int] = set()
         self._ended: set[int] = set()
         # Whether anything was said, and whether an end was a filter's.
-        self._spoke = self._filtered = False
+        self._spoke = self._filtered = self._promised = False
         self._calls: dict[int, _Calls] = {}
         self._usage: object = None
         # What a vendor says besides the answer; whoever reads a variant of the format fills it.
@@ -71,6 +71,8 @@ class OpenAIReader:
             raise BadAnswer("the stream ended without its finish reason")
         if self._filtered:
             refuse_swallowed("content_filter", self._spoke, code="content_filter")
+        if self._promised and not self._spoke:
+            raise BadAnswer("an answer that ends with tool_calls and has none")
         self.finished = True
         usage = usage_of(self._usage)
         return [self._last(usage or None)] if usage or self._extra else []
@@ -140,6 +142,7 @@ class OpenAIReader:
         elif finish is not None:
             self._ended.add(index)
             self._filtered = self._filtered or finish == "content_filter"
+            self._promised = self._promised or finish == "tool_calls"
         text, thought = content_of(delta.get("content"))
         reasoning = thought or string(delta.get("reasoning_content")) or string(delta.get("reasoning"))
         refusal = string(delta.get("refusal"))
