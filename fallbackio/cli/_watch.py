@@ -28,6 +28,8 @@ __all__ = ["watch"]
 
 # How often a file is looked at.
 _LOOK_S = 0.25
+# How long one look waits for a line: a file is empty for an instant when it begins anew.
+_PATIENCE_S = 3.0
 # A longer line is none of ours.
 _MOST_BYTES = 2**20
 
@@ -54,9 +56,12 @@ def watch(
 
 async def _watch(target: str, *, once: bool, as_json: bool) -> None:
     console = Console(highlight=False, emoji=False, markup=False)
-    live = None if as_json or once or not console.is_terminal else Live(console=console, auto_refresh=False)
     chains: dict[str, dict[str, Any]] = {}  # the latest of each: several may write to one file
-    with live or nullcontext():
+    live = None
+    if console.is_terminal and not (as_json or once):
+        # Drawn also while nothing comes, because it says how old it is.
+        live = Live(console=console, get_renderable=lambda: Group(*map(render, list(chains.values()))))
+    with live or nullcontext(), anyio.move_on_after(_PATIENCE_S if once else None):
         async with aclosing(_lines(target)) as lines:
             async for line in lines:
                 health = _parsed(line, target)
@@ -64,7 +69,7 @@ async def _watch(target: str, *, once: bool, as_json: bool) -> None:
                 if as_json:
                     typer.echo(printable(line.decode()))
                 elif live is not None:
-                    live.update(Group(*map(render, chains.values())), refresh=True)
+                    live.refresh()
                 else:
                     console.print(render(health))
                 if once:
@@ -79,14 +84,19 @@ def _lines(target: str) -> AsyncGenerator[bytes, None]:
     if target.startswith("unix:"):
         return _received(target)
     if os.path.exists(target):
-        return _received(f"unix:{target}") if _is_socket(target) else _appended(target)
+        return _of_file(target)
     if colon and port.isdecimal():
         return _received(target)
     raise _NothingThere(f"there is no {target}: is the application running, and does it publish there?")
 
 
-def _is_socket(path: str) -> bool:
-    return stat.S_ISSOCK(os.stat(path).st_mode)
+def _of_file(path: str) -> AsyncGenerator[bytes, None]:
+    kind = os.stat(path).st_mode
+    if stat.S_ISSOCK(kind):
+        return _received(f"unix:{path}")
+    if not stat.S_ISREG(kind):
+        raise _NothingThere(f"{path} is no file and no socket")
+    return _appended(path)
 
 
 async def _received(address: str) -> AsyncGenerator[bytes, None]:
@@ -142,6 +152,8 @@ class _Tail:
                 self._place = file.tell()
         except FileNotFoundError:
             return []  # it may come back
+        except OSError as error:
+            raise _NothingThere(f"{self._path} cannot be read: {error.strerror or error}") from None
         return lines
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from fallbackio import clock
 from fallbackio.errors import ConfigError
 from fallbackio.observe._health import Health
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _COLOURS: Mapping[str, str] = MappingProxyType({"closed": "green", "half_open": "yellow", "open": "red"})
+
+# Health that is older than this is said to be: a file keeps what an application wrote before it ended.
+_STALE_S = 10.0
 
 
 def render(health: Health | Mapping[str, Any]) -> RenderableType:
@@ -52,6 +56,7 @@ def _summary(facts: Mapping[str, Any]) -> str:
     ratio, usual = _percent(facts.get("fallback_ratio")), _percent(facts.get("usual_fallback_ratio"))
     said = [
         f"{facts.get('chain', '?')}: {facts.get('calls', '?')} under way",
+        _age(facts.get("at")),
         f"{facts.get('waiting')} waiting for room" if facts.get("waiting") else "",
         f"{ratio} fall back (usually {usual})",
         "MORE THAN USUAL" if facts.get("fallback_rate_risen") else "",
@@ -59,6 +64,11 @@ def _summary(facts: Mapping[str, Any]) -> str:
         f"{facts.get('events_dropped')} events dropped" if facts.get("events_dropped") else "",
     ]
     return ", ".join(filter(None, said))
+
+
+def _age(at: Any) -> str:
+    age_s = clock.wall() - at if isinstance(at, int | float) else 0.0
+    return f"as of {age_s:,.0f} s ago" if age_s >= _STALE_S else ""
 
 
 def _add(table: Table, endpoint: Mapping[str, Any], text: type[Text]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from cli_kit import invoke, running
 
 import fallbackio
+from fallbackio.cli import _watch
 from fallbackio.errors import Overloaded
 from fallbackio.testing import ScriptedEndpoint, answers, fails
 
@@ -158,3 +159,36 @@ def test_a_line_with_little_in_it_is_shown(tmp_path: Path) -> None:
     assert done.code == 0
     assert done.out.startswith("chat[2J: ? under way, ? fall back (usually ?)")
     assert not {"\x1b", "\x07"} & set(done.out)
+
+
+def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """A folder, and what else is no file of lines, is nothing to follow."""
+    done = invoke("watch", str(tmp_path))
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"fallbackio: {tmp_path} is no file and no socket\n"
+
+
+def test_one_look_at_what_says_nothing_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty file is waited for a moment, not for ever."""
+    monkeypatch.setattr(_watch, "_PATIENCE_S", 0.01)
+    path = tmp_path / "app.jsonl"
+    path.touch()
+
+    done = invoke("watch", str(path), "--once")
+
+    assert (done.code, done.err) == (1, f"fallbackio: nothing came from {path}\n")
+
+
+@pytest.mark.parametrize(("at", "said"), [(1_000.0, "as of "), (None, "chat: 3 under way, ?")])
+def test_what_an_application_left_behind_is_not_taken_for_news(
+    at: float | None, said: str, tmp_path: Path
+) -> None:
+    """The file outlives its writer, so the table says how old it is."""
+    path = tmp_path / "app.jsonl"
+    path.write_bytes(orjson.dumps({"chain": "chat", "calls": 3, "at": at}) + b"\n")
+
+    done = invoke("watch", str(path), "--once", env={"COLUMNS": "120"})
+
+    assert said in done.out
+    assert ("ago" in done.out) == (at is not None)
