@@ -68,6 +68,11 @@ class Draft:
         return "".join(self._choices[0].text) if 0 in self._choices else ""
 
     @property
+    def is_begun(self) -> bool:
+        """It has content; reasoning that was shown is none."""
+        return any(choice.text or choice.calls or choice.refusal for choice in self._choices.values())
+
+    @property
     def is_plain(self) -> bool:
         """It has text, of a single choice, and nothing else that matters."""
         first = self._choices.get(0)

@@ -258,12 +258,14 @@ class Stream:
         self._rescue = None
 
     def _remedy(self, call: Call, broken: Try) -> OnBreak:
-        # Of several choices the others may not have begun, and would be taken to go on from this one.
-        continues = broken.choices == 1 and self._given.is_plain and may_continue(call.request)
         for how in call.setup.delivery.remedies:
-            if how != "continue" or continues:
+            if how != "continue" or not self._given.is_begun or self._continues(call, broken):
                 return how
         return "raise"
+
+    def _continues(self, call: Call, broken: Try) -> bool:
+        # Of several choices the others may not have begun, and would be taken to go on from this one.
+        return broken.choices == 1 and self._given.is_plain and may_continue(call.request)
 
     def _take_over(self, opened: Opened, how: OnBreak, text: str) -> None:
         if how == "restart":

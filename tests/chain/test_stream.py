@@ -381,6 +381,32 @@ async def test_leaving_ends_the_wait_of_another_task() -> None:
     assert stream.report.attempts[0].outcome == "cut"
 
 
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
+@pytest.mark.parametrize("params", [{}, {"response_format": {"type": "json_object"}}], ids=["text", "JSON"])
+@virtual_time
+async def test_a_break_while_it_thinks_aloud_leaves_the_answer_to_another(params: Any, dialect: str) -> None:
+    """Shown reasoning commits, but there is no answer yet, so another endpoint gives all of it."""
+    async with Simulator() as sim:
+        one = sim.add("one", Behaviour(reasoning_tokens=5, pace_s=0.1, fault=Cut(after_tokens=2)))
+        two = sim.add("two", Behaviour(reasoning_tokens=3, text='{"a": 1}'))
+        specs = [
+            fallbackio.Endpoint("m", name=end.name, base_url=end.url(dialect), dialect=dialect, api_key="k")
+            for end in (one, two)
+        ]
+        async with fallbackio.Chain(specs) as chain:
+            async with chain.stream("hi", show_reasoning=True, **params) as stream:
+                deltas = [delta async for delta in stream]
+
+    assert stream.reply.text == "".join([delta.text for delta in deltas]) == '{"a": 1}'
+    thoughts = "".join([delta.reasoning for delta in deltas])
+    assert thoughts == stream.reply.message.reasoning == "thought0 thought1thought0 thought1 thought2"
+    assert [(entry.endpoint, entry.outcome) for entry in stream.report.attempts] == [
+        ("one", "failed"),
+        ("two", "won"),
+    ]
+    assert stream.report.seams == (0,)
+
+
 @pytest.mark.parametrize("pieces", [1, 2, 3])
 @virtual_time
 async def test_an_answer_of_several_choices_is_begun_anew(pieces: int) -> None:
