@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
@@ -50,16 +51,26 @@ _PERSONAL = ("user", "safety_identifier", "metadata", "prediction")
 
 
 def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
-    """What `endpoint` sends to prove who it is: its key, and the values of its own headers."""
+    """What `endpoint` sends to prove who it is: its key, and the values of its own headers and query."""
     key = endpoint.api_key or ""
     found = {key} if len(key) >= MIN_KEY else set()
-    for value in endpoint.headers.values():  # "Bearer …" is quoted with its first word or without
+    values = [*endpoint.headers.values(), *_asked_with(endpoint.base_url or "")]
+    for value in values:  # "Bearer …" is quoted with its first word or without
         found.update(part for part in (value, *value.split()) if len(part) >= MIN_SECRET)
     return tuple(sorted(found, key=len, reverse=True))
 
 
+def _asked_with(url: str) -> Iterator[str]:
+    """The values in a query, as they are sent and as they are meant."""
+    for pair in urlsplit(url).query.split("&"):
+        name, _, value = pair.partition("=")
+        if name != "api-version":
+            yield from (value, unquote(value))
+
+
 def redact(error: AttemptError, secrets: Sequence[str], request: Request) -> AttemptError:
-    """The same error, its message and code without secrets and without quotations of the request."""
+    """The same error, what it says without secrets and without quotations of the request."""
+    error.request_id = error.request_id and _without_secrets(error.request_id, secrets)
     if error.message or error.code:
         asked = _Asked.of(request)
         error.message = _clean(error.message, secrets, asked)[:MAX_MESSAGE]
@@ -69,12 +80,15 @@ def redact(error: AttemptError, secrets: Sequence[str], request: Request) -> Att
 
 
 def _clean(said: str, secrets: Sequence[str], asked: _Asked) -> str:
-    said = said[:MAX_SAID]
+    return _without_quotes(_without_secrets(said[:MAX_SAID], secrets), asked)
+
+
+def _without_secrets(said: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         said = said.replace(secret, "[key]")
     for secret in secrets:
         said = _without_beginning(said, secret)
-    return _without_quotes(said, asked)
+    return said
 
 
 def _without_beginning(said: str, secret: str) -> str:

@@ -161,12 +161,23 @@ def test_a_key_at_the_cut(over: int) -> None:
         ({"headers": {"api-key": KEY, "X-Beta": "v2"}}, {KEY}),
         ({"headers": {"Authorization": f"Bearer {KEY}"}}, {f"Bearer {KEY}", KEY}),
         ({}, set()),
+        (
+            {"base_url": "http://h/v1?api-version=2024-10-21&key=a%2Fsecret1&x=y"},
+            {"a%2Fsecret1", "a/secret1"},
+        ),
     ],
-    ids=["key", "a stand-in", "own header", "own authorization", "none"],
+    ids=["key", "a stand-in", "own header", "own authorization", "none", "query"],
 )
 def test_secrets_of_an_endpoint(settings: dict[str, Any], expected: set[str]) -> None:
-    """The key and the values of own headers are secrets; words too short for one are not."""
-    assert set(secrets_of(Endpoint("model", base_url="http://localhost/v1", **settings))) == expected
+    """The key and the values of own headers and queries are secrets; words too short for one are not."""
+    assert set(secrets_of(Endpoint("model", **{"base_url": "http://localhost/v1"} | settings))) == expected
+
+
+def test_a_request_id_repeats_no_key() -> None:
+    """It goes into logs and spans, and is a provider's word as well; of the prompt it has nothing."""
+    error = redact(InvalidRequest(request_id=f"{KEY}-hello"), (KEY,), Request.of("hello", {}))
+
+    assert error.request_id == "[key]-hello"
 
 
 def collapsed(text: str) -> str:
