@@ -7,21 +7,21 @@ only (`beyond`).  The odd rule: `None` stands for absent, in the call's paramete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 from attrs import field, frozen
 
+from fallbackio.dialects._shared import object_in
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import EmbeddingRequest, Request
 
 __all__ = [
-    "NO_FIELD",
     "Call",
     "Params",
+    "arguments_of",
     "beyond",
     "calls_of",
     "data_url",
@@ -30,44 +30,16 @@ __all__ = [
     "functions_of",
     "image_url",
     "limit_of",
-    "lost_parallel",
-    "lost_shape",
     "parts_of",
     "refusal",
     "schema_of",
     "stops_of",
     "text_of",
-    "unsayable",
 ]
 
 Params = Mapping[str, Any]
-Rule = Callable[[Any, Params], bool]
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
-
-# OpenAI's parameters that few others have a field for, with the values that mean the default and so pass.
-NO_FIELD: Mapping[str, tuple[object, ...]] = MappingProxyType(
-    {
-        "audio": (),
-        "function_call": ("none", "auto"),
-        "functions": ([],),
-        "logit_bias": ({},),
-        "metadata": ({},),
-        "modalities": (["text"],),
-        "moderation": (),
-        "n": (1,),
-        "prediction": (),
-        "prompt_cache_key": (),
-        "prompt_cache_options": (),
-        "prompt_cache_retention": (),
-        "safety_identifier": (),
-        "service_tier": ("auto", "default"),
-        "store": (False,),
-        "user": (),
-        "verbosity": ("medium",),
-        "web_search_options": (),
-    }
-)
 
 
 def effective(request: Request | EmbeddingRequest, endpoint: Endpoint) -> dict[str, Any]:
@@ -81,20 +53,6 @@ def effective(request: Request | EmbeddingRequest, endpoint: Endpoint) -> dict[s
         for name in _LIMITS:
             given.pop(name, None)
     return {name: value for name, value in {**given, **own}.items() if value is not None}
-
-
-def unsayable(
-    params: Params, no_field: Mapping[str, tuple[object, ...]], rules: Mapping[str, Rule]
-) -> tuple[str, ...]:
-    """Names of the parameters that would be lost: without a field, or with a value it cannot hold."""
-    return tuple(
-        [
-            name
-            for name, value in params.items()
-            if (name in no_field and value not in no_field[name])
-            or (name in rules and rules[name](value, params))
-        ]
-    )
 
 
 def refusal(lost: Iterable[str], api: str) -> InvalidRequest:
@@ -146,20 +104,6 @@ def schema_of(shape: object) -> Mapping[str, Any] | None:
     return schema if isinstance(schema, Mapping) else None
 
 
-def lost_parallel(value: Any, params: Params) -> bool:
-    """A `Rule` for where calls one at a time cannot be asked for."""
-    return value is False and bool(params.get("tools")) and params.get("tool_choice") != "none"
-
-
-def lost_shape(value: Any, params: Params) -> bool:
-    """A `Rule` for where text, any JSON and a schema are the formats that can be asked for."""
-    if not isinstance(value, Mapping):
-        return True
-    if value.get("type") == "json_schema":
-        return schema_of(value) is None
-    return value.get("type") not in ("text", "json_object")
-
-
 def functions_of(tools: object) -> list[Mapping[str, Any]]:
     """The functions that `tools` offers; raises `InvalidRequest` for what is none."""
     if not isinstance(tools, list | tuple):
@@ -208,6 +152,18 @@ def _call(call: object, position: int) -> Call:
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise InvalidRequest(f"messages[{position}].tool_calls holds a call without a function name")
     return Call(call["id"], function["name"], function.get("arguments"))
+
+
+def arguments_of(arguments: object, position: int) -> Mapping[str, Any]:
+    """A call's arguments as an object; nothing at all is the empty one."""
+    if isinstance(arguments, Mapping):
+        return arguments
+    if arguments is None or arguments == "":
+        return {}
+    given = object_in(arguments)
+    if given is None:
+        raise beyond(f"messages[{position}].tool_calls: the arguments of a call are not a JSON object")
+    return given
 
 
 def parts_of(content: object, position: int) -> list[Mapping[str, Any]]:

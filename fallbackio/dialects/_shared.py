@@ -16,10 +16,12 @@ __all__ = [
     "deltas_of",
     "json_object",
     "logprobs_of",
+    "object_in",
     "refuse_swallowed",
     "scored",
     "shape",
     "short",
+    "text_in",
 ]
 
 # The tool that stands for a JSON schema where a model has none; no user's tool may be called so.
@@ -38,6 +40,21 @@ def json_object(body: bytes) -> dict[str, Any]:
     if type(value) is not dict:
         raise BadAnswer(f"a JSON {_KINDS.get(type(value), 'value')} in place of an object")
     return value
+
+
+def object_in(text: object) -> dict[str, Any] | None:
+    """The JSON object that a text holds, `None` for anything else."""
+    try:
+        given = orjson.loads(text)  # type: ignore[arg-type]  # what is no text raises below
+    except (orjson.JSONDecodeError, TypeError):
+        return None
+    return given if isinstance(given, dict) else None
+
+
+def text_in(found: Mapping[str, Any], name: str) -> str:
+    """What stands there under this name, if it is a text."""
+    value = found.get(name)
+    return value if isinstance(value, str) else ""
 
 
 _KINDS: dict[type, str] = {list: "array", str: "string", type(None): "null", bool: "boolean"}

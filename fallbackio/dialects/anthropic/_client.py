@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fallbackio.dialects._dialect import CredentialKind
-from fallbackio.dialects._outgoing import dumps, effective, refusal
+from fallbackio.dialects._outgoing import dumps, effective
 from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects.anthropic._answer import AnthropicReader, reply_of
 from fallbackio.dialects.anthropic._errors import failure
 from fallbackio.dialects.anthropic._request import body_of
-from fallbackio.dialects.anthropic._sayable import API, may_prefill, unsayable
+from fallbackio.dialects.anthropic._sayable import VOCABULARY, may_prefill
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError
 from fallbackio.model import Reply, Request
@@ -42,16 +42,11 @@ class AnthropicClient:
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""
-        if endpoint.unsupported == "drop":
-            return
-        if lost := unsayable(effective(request, endpoint), endpoint.model):
-            raise refusal(lost, API)
+        VOCABULARY.check(request, endpoint)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
         """What `encode` leaves out because the endpoint says `unsupported="drop"`."""
-        if endpoint.unsupported != "drop":
-            return ()
-        return unsayable(effective(request, endpoint), endpoint.model)
+        return VOCABULARY.dropped(request, endpoint)
 
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""

@@ -15,8 +15,9 @@ from typing import Any
 
 import orjson
 
+from fallbackio.dialects import _signs
 from fallbackio.dialects._limits import retry_after, should_retry
-from fallbackio.dialects._shared import shape, short
+from fallbackio.dialects._shared import shape, short, text_in
 from fallbackio.errors import (
     AttemptError,
     AuthFailed,
@@ -156,10 +157,10 @@ def _classify(answer: object, status: int | None) -> AttemptError:
     error = outer.get("error")
     if not isinstance(error, dict):
         error = {"message": error}
-    code, kind, message = _code(error), _text(error, "type"), short(_text(error, "message"))
+    code, kind, message = _code(error), text_in(error, "type"), short(text_in(error, "message"))
     made = _cause(code, kind, message.lower(), status)(message)
     made.status, made.code = status, code or kind or None
-    made.request_id = _text(outer, "request_id") or None
+    made.request_id = text_in(outer, "request_id") or None
     if isinstance(made, InvalidRequest):
         only_here = code not in _FAULTS_OF_THE_CALLER if code else _only_here(message.lower())
         made.everywhere = not only_here
@@ -186,19 +187,12 @@ def _only_here(message: str) -> bool:
 
 def _code(error: Mapping[str, Any]) -> str:
     details = error.get("details")
-    return _text(details, "error_code") if isinstance(details, dict) else ""
-
-
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
-    return value if isinstance(value, str) else ""
+    return text_in(details, "error_code") if isinstance(details, dict) else ""
 
 
 def status_of(error: AttemptError) -> int:
     """The status for an error of ours: its own if it has one that fails, else its class's."""
-    if error.status is not None and error.status >= 400:
-        return error.status
-    return _STATUS.get(type(error), 500)
+    return _signs.status_of(error, _STATUS)
 
 
 def body_of(error: AttemptError) -> dict[str, Any]:

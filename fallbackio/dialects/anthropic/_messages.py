@@ -15,8 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import orjson
-
+from fallbackio.dialects._outgoing import arguments_of, beyond
 from fallbackio.dialects.anthropic._thinking import BLOCKS, own_blocks
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
@@ -60,13 +59,13 @@ def conversation(
             system += _blocks(_content(message, position, _TEXT_PARTS))
             continue
         else:
-            raise _beyond(f"messages[{position}] has a role that Messages does not know")
+            raise beyond(f"messages[{position}] has a role that Messages does not know")
         if content:
             _append(turns, "assistant" if role == "assistant" else "user", content)
         else:
             note("empty turns left out")
     if not turns:
-        raise _beyond("no message of a user or assistant has any content")
+        raise beyond("no message of a user or assistant has any content")
     return system, turns
 
 
@@ -116,7 +115,7 @@ def _part(part: object, position: int, parts: _Parts) -> Iterable[Block]:
     if say is not None:
         return say(part, position)
     if kind in _BEYOND:
-        raise _beyond(f"messages[{position}].content: Messages takes no part of type {kind!r} here")
+        raise beyond(f"messages[{position}].content: Messages takes no part of type {kind!r} here")
     return (dict(part),)  # Anthropic's own blocks go through untouched
 
 
@@ -143,7 +142,7 @@ def _image(part: Mapping[str, Any], position: int) -> Iterable[Block]:
         return ({"type": "image", "source": {"type": "url", "url": url}, **_kept(part)},)
     media_type, data = _data_url(url, position)
     if media_type not in IMAGE_TYPES:
-        raise _beyond(f"messages[{position}].content: images must be JPEG, PNG, GIF or WebP")
+        raise beyond(f"messages[{position}].content: images must be JPEG, PNG, GIF or WebP")
     source = {"type": "base64", "media_type": media_type, "data": data}
     return ({"type": "image", "source": source, **_kept(part)},)
 
@@ -154,10 +153,10 @@ def _file(part: Mapping[str, Any], position: int) -> Iterable[Block]:
         raise InvalidRequest(f"messages[{position}].content: a file part must hold a file object")
     url = file.get("file_data")
     if not isinstance(url, str):
-        raise _beyond(f"messages[{position}].content: a file must come as file_data, not by its id")
+        raise beyond(f"messages[{position}].content: a file must come as file_data, not by its id")
     media_type, data = _data_url(url, position)
     if media_type != "application/pdf":
-        raise _beyond(f"messages[{position}].content: files must be PDF")
+        raise beyond(f"messages[{position}].content: files must be PDF")
     title = {"title": file["filename"]} if file.get("filename") else {}
     source = {"type": "base64", "media_type": media_type, "data": data}
     return ({"type": "document", "source": source, **title, **_kept(part)},)
@@ -168,7 +167,7 @@ def _data_url(url: str, position: int) -> tuple[str, str]:
     head, comma, data = url.partition(",")
     scheme, _, described = head.partition(":")
     if scheme.lower() != "data" or not comma or not described.lower().endswith(";base64"):
-        raise _beyond(f"messages[{position}].content: only http(s) and base64 data URLs can be sent")
+        raise beyond(f"messages[{position}].content: only http(s) and base64 data URLs can be sent")
     media_type = described.partition(";")[0].strip().lower()
     return ("image/jpeg" if media_type == "image/jpg" else media_type), data
 
@@ -201,7 +200,7 @@ def _assistant(
     if not content and isinstance(refusal, str) and refusal.strip():
         content = refusal
     if message.get("function_call"):
-        raise _beyond(f"messages[{position}].function_call is not supported; use tool_calls")
+        raise beyond(f"messages[{position}].function_call is not supported; use tool_calls")
     calls = message.get("tool_calls")
     if not calls:
         return thoughts + _blocks(content) if thoughts and content else content
@@ -219,28 +218,13 @@ def _tool_use(call: object, position: int, note: Note) -> Block:
     if not isinstance(call, Mapping) or not isinstance(call.get("id"), str):
         raise InvalidRequest(f"messages[{position}].tool_calls holds a call without an id")
     if call.get("type") == "custom":
-        raise _beyond(f"messages[{position}].tool_calls: Messages has no custom tool calls")
+        raise beyond(f"messages[{position}].tool_calls: Messages has no custom tool calls")
     function = call.get("function")
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise InvalidRequest(f"messages[{position}].tool_calls holds a call without a function name")
-    arguments = _input(function.get("arguments"), position)
+    arguments = arguments_of(function.get("arguments"), position)
     call_id = _legal(call["id"], note)
     return {"type": "tool_use", "id": call_id, "name": function["name"], "input": arguments}
-
-
-def _input(arguments: object, position: int) -> Mapping[str, Any]:
-    """The arguments as an object; nothing at all is the empty one."""
-    if isinstance(arguments, Mapping):
-        return arguments
-    if arguments is None or arguments == "":
-        return {}
-    try:
-        given = orjson.loads(arguments)  # type: ignore[arg-type]  # what is no text raises below
-    except (orjson.JSONDecodeError, TypeError):
-        given = None
-    if not isinstance(given, dict):
-        raise _beyond(f"messages[{position}].tool_calls: the arguments of a call are not a JSON object")
-    return given
 
 
 def _tool_result(message: Mapping[str, Any], position: int, note: Note) -> Block:
@@ -273,7 +257,3 @@ def legal_id(given: str) -> str:
         return given
     checksum = zlib.crc32(given.encode(errors="surrogatepass"))
     return f"{_ILLEGAL.sub('_', given)}_{checksum:08x}"
-
-
-def _beyond(what: str) -> InvalidRequest:
-    return InvalidRequest(what, everywhere=False)

@@ -1,9 +1,8 @@
 """Requests on their way to Anthropic: OpenAI's parameters become those of Messages.
 
-`unsayable` names the parameters that Messages, or this model of it, cannot express; values that
-mean the default need no saying and pass.  `body_of` builds the body without them.  Parameters
-unknown here go out untouched, so `thinking`, `top_k` or `metadata={"user_id": …}` work as Anthropic
-documents them.
+`VOCABULARY` names the parameters that Messages, or this model of it, cannot express; `body_of` builds
+the body without them.  Parameters unknown here go out untouched, so `thinking`, `top_k` or
+`metadata={"user_id": …}` work as Anthropic documents them.
 
 The odd rule: models differ, and only their names tell.  Where a name does not (a proxy's alias),
 nothing is assumed and the provider has the last word.
@@ -15,17 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fallbackio.dialects import _claude
-from fallbackio.dialects._outgoing import effective, refusal
 from fallbackio.dialects._shared import JSON_ANSWER
 from fallbackio.dialects.anthropic._messages import Block, conversation, trim
 from fallbackio.dialects.anthropic._sayable import (
-    API,
     FIXED_SAMPLING_FROM,
-    NO_FIELD,
+    VOCABULARY,
     has_budget,
     knows_schemas,
     takes_prefill,
-    unsayable,
 )
 from fallbackio.dialects.anthropic._thinking import stranger_in_loop, thinks_by
 from fallbackio.endpoint import Endpoint, Note, unnoted
@@ -56,15 +52,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note = unnoted) -> Block
             unless the endpoint drops it.
     """
     model = endpoint.model
-    given = effective(request, endpoint)
-    lost = unsayable(given, model)
-    if lost and endpoint.unsupported == "error":
-        raise refusal(lost, API)
-    params = {
-        name: value
-        for name, value in given.items()
-        if value is not None and name not in NO_FIELD and name not in lost
-    }
+    params = VOCABULARY.said(request, endpoint)
     limit = _max_tokens(params)
     body: Block = {"model": model, "max_tokens": DEFAULT_MAX_TOKENS if limit is None else limit}
     if request.stream:

@@ -6,43 +6,28 @@ name does not, Anthropic has the last word.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fallbackio.dialects import _claude
+from fallbackio.dialects._outgoing import Params
+from fallbackio.dialects._vocabulary import Rule, Vocabulary
 from fallbackio.dialects.anthropic._thinking import thinks_by
 
 __all__ = [
-    "API",
     "FIXED_SAMPLING_FROM",
-    "NO_FIELD",
+    "VOCABULARY",
     "has_budget",
     "knows_schemas",
     "may_prefill",
     "takes_prefill",
-    "unsayable",
 ]
-
-Params = Mapping[str, Any]
-
-API = "this model's Messages API"
 
 FIXED_SAMPLING_FROM = (4, 7)
 _EFFORTS_FROM = (4, 6)
 _ONE_SAMPLER_FROM = (4, 1)
 _SCHEMAS_FROM = (4, 5)
 _NO_PREFILL_FROM = (4, 6)
-
-
-def unsayable(params: Params, model: str) -> tuple[str, ...]:
-    """Names of the parameters that would be lost on `model`."""
-    return tuple([name for name, value in params.items() if value is not None and _lost(name, params, model)])
-
-
-def _lost(name: str, params: Params, model: str) -> bool:
-    if name in NO_FIELD:
-        return params[name] not in NO_FIELD[name]
-    return name in _RULES and _RULES[name](params[name], params, model)
 
 
 def may_prefill(params: Params, model: str) -> bool:
@@ -138,7 +123,7 @@ def _lost_tier(value: Any, params: Params, model: str) -> bool:
 
 
 # Parameters that Messages has no field for, with the values that mean the default and so pass.
-NO_FIELD: Mapping[str, tuple[object, ...]] = {
+_NO_FIELD: Mapping[str, tuple[object, ...]] = {
     "audio": (),
     "frequency_penalty": (0,),
     "function_call": ("none", "auto"),
@@ -161,7 +146,7 @@ NO_FIELD: Mapping[str, tuple[object, ...]] = {
 }
 
 # Parameters that it has a field for, but not for every value or on every model.
-_RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
+_RULES: Mapping[str, Rule] = {
     "metadata": _lost_metadata,
     "reasoning_effort": _lost_effort,
     "response_format": _lost_shape,
@@ -170,3 +155,5 @@ _RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
     "tool_choice": _lost_choice,
     "top_p": _lost_top_p,
 }
+
+VOCABULARY = Vocabulary("this model's Messages API", _NO_FIELD, _RULES)

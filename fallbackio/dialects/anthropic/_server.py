@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import orjson
 
+from fallbackio.dialects._shared import object_in
 from fallbackio.dialects._sse import EVENT_STREAM, encode
 from fallbackio.dialects.anthropic._errors import body_of, status_of
 from fallbackio.dialects.anthropic._read import request_of
@@ -50,7 +51,7 @@ class AnthropicServer:
                 content.append({"type": "text", "text": text})
             for call in said.tool_calls:
                 block = {"type": "tool_use", "id": call.id, "name": call.name}
-                content.append({**block, "input": _input(call.arguments)})
+                content.append({**block, "input": object_in(call.arguments) or {}})
         reason = _stop_reason(reply) if reply.choices else None
         return orjson.dumps(_message(reply, request, content, reason, reply.usage))
 
@@ -192,15 +193,6 @@ def _thinking(reasoning: str | None) -> list[dict[str, Any]]:
 
 def _stop_reason(reply: Reply) -> str:
     return _STOP_REASONS.get(reply.finish_reason, reply.finish_reason)
-
-
-def _input(arguments: str) -> dict[str, Any]:
-    """A call's arguments as the object that Messages wants; what the model garbled becomes empty."""
-    try:
-        given = orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return {}
-    return given if isinstance(given, dict) else {}
 
 
 def _seconds(wait_s: float) -> str:

@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 from fallbackio import _aws
 from fallbackio.dialects._dialect import CredentialKind
-from fallbackio.dialects._outgoing import dumps, effective, refusal
+from fallbackio.dialects._outgoing import dumps, effective
 from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects.bedrock._answer import BedrockReader, reply_of
 from fallbackio.dialects.bedrock._errors import failure
 from fallbackio.dialects.bedrock._request import body_of
-from fallbackio.dialects.bedrock._rules import API, takes_prefill, unsayable
+from fallbackio.dialects.bedrock._rules import VOCABULARY, takes_prefill
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError
 from fallbackio.model import Reply, Request
@@ -50,16 +50,11 @@ class BedrockClient:
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""
-        if endpoint.unsupported == "drop":
-            return
-        if lost := unsayable(effective(request, endpoint), endpoint.model):
-            raise refusal(lost, API)
+        VOCABULARY.check(request, endpoint)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
         """What `encode` leaves out because the endpoint says `unsupported="drop"`."""
-        if endpoint.unsupported != "drop":
-            return ()
-        return unsayable(effective(request, endpoint), endpoint.model)
+        return VOCABULARY.dropped(request, endpoint)
 
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 
 from fallbackio.dialects._limits import retry_after
-from fallbackio.dialects._shared import shape, short
+from fallbackio.dialects._shared import shape, short, text_in
 from fallbackio.errors import (
     AttemptError,
     AuthFailed,
@@ -215,7 +214,7 @@ def _with_mend(message: str, facts: str) -> str:
 def _code(headers: Mapping[str, str], answer: object) -> str:
     said = headers.get("x-amzn-errortype")
     if said is None and isinstance(answer, dict):
-        said = _text(answer, "code") or _text(answer, "__type")
+        said = text_in(answer, "code") or text_in(answer, "__type")
     return _plain(said or "")
 
 
@@ -227,12 +226,7 @@ def _plain(code: str) -> str:
 def _message(answer: object) -> str:
     if not isinstance(answer, dict):
         return ""
-    return _text(answer, "message") or _text(answer, "Message")
-
-
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
-    return value if isinstance(value, str) else ""
+    return text_in(answer, "message") or text_in(answer, "Message")
 
 
 def _wait(headers: Mapping[str, str], message: str) -> float | None:

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-import orjson
-
+from fallbackio.dialects._outgoing import arguments_of, beyond
 from fallbackio.dialects._state import is_unsigned, own_state
 from fallbackio.dialects.bedrock import _models as models
 from fallbackio.endpoint import Endpoint, Note
@@ -114,11 +113,11 @@ class _Writer:
                     self._note("system message moved to the front")
                 self._system += _content(message, position, _TEXT_PARTS)
             else:
-                raise _beyond(f"messages[{position}] has a role that Converse does not know")
+                raise beyond(f"messages[{position}] has a role that Converse does not know")
         if not self._turns:
-            raise _beyond("no message of a user or assistant has any content")
+            raise beyond("no message of a user or assistant has any content")
         if self._turns[0]["role"] != "user":
-            raise _beyond("Converse wants a conversation to begin with a user's message")
+            raise beyond("Converse wants a conversation to begin with a user's message")
         self._tidy()
         return self._system, self._turns
 
@@ -164,7 +163,7 @@ class _Writer:
         if not blocks and isinstance(refusal, str) and refusal.strip():
             blocks = [{"text": refusal}]
         if message.get("function_call"):
-            raise _beyond(f"messages[{position}].function_call is not supported; use tool_calls")
+            raise beyond(f"messages[{position}].function_call is not supported; use tool_calls")
         calls = message.get("tool_calls") or ()
         if not isinstance(calls, list | tuple):
             raise InvalidRequest(f"messages[{position}].tool_calls must be a list")
@@ -188,14 +187,14 @@ class _Writer:
         if not isinstance(call, Mapping) or not isinstance(call.get("id"), str):
             raise InvalidRequest(f"messages[{position}].tool_calls holds a call without an id")
         if call.get("type") == "custom":
-            raise _beyond(f"messages[{position}].tool_calls: Converse has no custom tool calls")
+            raise beyond(f"messages[{position}].tool_calls: Converse has no custom tool calls")
         function = call.get("function")
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
             raise InvalidRequest(f"messages[{position}].tool_calls holds a call without a function name")
         said = {
             "toolUseId": self._id(call["id"]),
             "name": function["name"],
-            "input": _input(function.get("arguments"), position),
+            "input": arguments_of(function.get("arguments"), position),
         }
         return {"toolUse": said}
 
@@ -270,7 +269,7 @@ def _part(part: object, position: int, parts: _Parts) -> Iterable[Block]:
         raise InvalidRequest(f"messages[{position}].content holds a part without a type")
     say = parts.get(kind)
     if say is None:
-        raise _beyond(f"messages[{position}].content: Converse takes no part of type {kind[:40]!r} here")
+        raise beyond(f"messages[{position}].content: Converse takes no part of type {kind[:40]!r} here")
     return say(part, position)
 
 
@@ -288,7 +287,7 @@ def _image(part: Mapping[str, Any], position: int) -> Iterable[Block]:
         raise InvalidRequest(f"messages[{position}].content: an image_url part must hold a url")
     media_type, data = _data_url(url, position)
     if media_type not in IMAGES:
-        raise _beyond(f"messages[{position}].content: images must be PNG, JPEG, GIF or WebP")
+        raise beyond(f"messages[{position}].content: images must be PNG, JPEG, GIF or WebP")
     return ({"image": {"format": IMAGES[media_type], "source": {"bytes": data}}},)
 
 
@@ -298,10 +297,10 @@ def _file(part: Mapping[str, Any], position: int) -> Iterable[Block]:
         raise InvalidRequest(f"messages[{position}].content: a file part must hold a file object")
     url = file.get("file_data")
     if not isinstance(url, str):
-        raise _beyond(f"messages[{position}].content: a file must come as file_data, not by its id")
+        raise beyond(f"messages[{position}].content: a file must come as file_data, not by its id")
     media_type, data = _data_url(url, position)
     if media_type not in DOCUMENTS:
-        raise _beyond(f"messages[{position}].content: Converse takes no file of this type")
+        raise beyond(f"messages[{position}].content: Converse takes no file of this type")
     name = _document_name(file.get("filename"))
     return ({"document": {"format": DOCUMENTS[media_type], "name": name, "source": {"bytes": data}}},)
 
@@ -324,7 +323,7 @@ def _data_url(url: str, position: int) -> tuple[str, str]:
     head, comma, data = url.partition(",")
     scheme, _, described = head.partition(":")
     if scheme.lower() != "data" or not comma or not described.lower().endswith(";base64"):
-        raise _beyond(
+        raise beyond(
             f"messages[{position}].content: Converse fetches no links; send a base64 data URL "
             "(data:image/png;base64,…)"
         )
@@ -346,22 +345,3 @@ _ASSISTANT_PARTS: _Parts = {
     "thinking": _thinking,
     "redacted_thinking": _thinking,
 }
-
-
-def _input(arguments: object, position: int) -> Mapping[str, Any]:
-    """The arguments as an object; nothing at all is the empty one."""
-    if isinstance(arguments, Mapping):
-        return arguments
-    if arguments is None or arguments == "":
-        return {}
-    try:
-        given = orjson.loads(arguments)  # type: ignore[arg-type]  # what is no text raises below
-    except (orjson.JSONDecodeError, TypeError):
-        given = None
-    if not isinstance(given, dict):
-        raise _beyond(f"messages[{position}].tool_calls: the arguments of a call are not a JSON object")
-    return given
-
-
-def _beyond(what: str) -> InvalidRequest:
-    return InvalidRequest(what, everywhere=False)

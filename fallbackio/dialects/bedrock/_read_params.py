@@ -18,7 +18,7 @@ from fallbackio.dialects.bedrock._fields import (
     string,
     union,
 )
-from fallbackio.dialects.bedrock._rules import METADATA_TEXT, NO_FIELD
+from fallbackio.dialects.bedrock._rules import METADATA_TEXT, VOCABULARY
 
 __all__ = ["params_of"]
 
@@ -146,7 +146,7 @@ def _tier(said: Fields) -> Fields:
 
 def _own(said: Fields) -> Fields:
     """The model's own fields: choice and effort by OpenAI's names, all others by their own."""
-    params = {name: value for name, value in said.items() if name not in NO_FIELD}
+    params = {name: value for name, value in said.items() if name not in VOCABULARY.no_field}
     choice = params.pop("tool_choice", None)
     if isinstance(choice, dict):
         if choice.get("disable_parallel_tool_use"):

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fallbackio.dialects import _claude
-from fallbackio.dialects._outgoing import dumps, effective, refusal
+from fallbackio.dialects._outgoing import dumps
 from fallbackio.dialects._shared import JSON_ANSWER
 from fallbackio.dialects.bedrock import _models as models
 from fallbackio.dialects.bedrock._messages import Block, conversation
-from fallbackio.dialects.bedrock._rules import API, NO_FIELD, ONE_SAMPLER_FROM, unsayable
+from fallbackio.dialects.bedrock._rules import ONE_SAMPLER_FROM, VOCABULARY
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
@@ -59,11 +59,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> Block:
             unless the endpoint drops it.
     """
     model = endpoint.model
-    given = effective(request, endpoint)
-    lost = unsayable(given, model)
-    if lost and endpoint.unsupported == "error":
-        raise refusal(lost, API)
-    params = {name: value for name, value in given.items() if name not in NO_FIELD and name not in lost}
+    params = VOCABULARY.said(request, endpoint)
     system, turns = conversation(request.messages, endpoint, note)
     written = _Body(params, model, note)
     written.fill(turns, system)

@@ -7,41 +7,26 @@ name does not, Bedrock has the last word.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fallbackio.dialects import _claude
+from fallbackio.dialects._outgoing import Params
+from fallbackio.dialects._vocabulary import Rule, Vocabulary
 from fallbackio.dialects.bedrock import _models as models
 
 __all__ = [
-    "API",
     "METADATA_TEXT",
-    "NO_FIELD",
     "ONE_SAMPLER_FROM",
+    "VOCABULARY",
     "takes_prefill",
-    "unsayable",
 ]
-
-Params = Mapping[str, Any]
-
-API = "this model at Bedrock"
 
 METADATA_TEXT = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,-.]{0,256}")
 _MOST_METADATA = 16
 
 _FIXED_SAMPLING_FROM = (4, 7)
 ONE_SAMPLER_FROM = (4, 1)
-
-
-def unsayable(params: Params, model: str) -> tuple[str, ...]:
-    """Names of the parameters that would be lost on `model`."""
-    return tuple([name for name in params if _lost(name, params, model)])
-
-
-def _lost(name: str, params: Params, model: str) -> bool:
-    if name in NO_FIELD:
-        return params[name] not in NO_FIELD[name]
-    return name in _RULES and _RULES[name](params[name], params, model)
 
 
 def takes_prefill(params: Params, model: str) -> bool:
@@ -142,7 +127,7 @@ def _lost_tier(value: Any, params: Params, model: str) -> bool:
 
 
 # Parameters that Converse has no field for, with the values that mean the default and so pass.
-NO_FIELD: Mapping[str, tuple[object, ...]] = {
+_NO_FIELD: Mapping[str, tuple[object, ...]] = {
     "audio": (),
     "frequency_penalty": (0,),
     "function_call": ("none", "auto"),
@@ -165,7 +150,7 @@ NO_FIELD: Mapping[str, tuple[object, ...]] = {
 }
 
 # Parameters that it has a field for, but not for every value or on every model.
-_RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
+_RULES: Mapping[str, Rule] = {
     "metadata": _lost_metadata,
     "parallel_tool_calls": _lost_parallel,
     "reasoning_effort": _lost_effort,
@@ -177,3 +162,5 @@ _RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
     "top_p": _lost_top_p,
     "user": _lost_user,
 }
+
+VOCABULARY = Vocabulary("this model at Bedrock", _NO_FIELD, _RULES)

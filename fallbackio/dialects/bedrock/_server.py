@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from fallbackio import _aws
+from fallbackio.dialects._shared import object_in
 from fallbackio.dialects._state import KEY
 from fallbackio.dialects.bedrock._errors import answer_of, code_of, status_of
 from fallbackio.dialects.bedrock._read import request_of
@@ -173,7 +174,7 @@ def _content(said: Message) -> list[dict[str, Any]]:
     if text := (said.content or "") + (said.refusal or ""):
         content.append({"text": text})
     for call in said.tool_calls:
-        use = {"toolUseId": call.id, "name": call.name, "input": _input(call.arguments)}
+        use = {"toolUseId": call.id, "name": call.name, "input": object_in(call.arguments) or {}}
         content.append({"toolUse": use})
     return content
 
@@ -199,12 +200,3 @@ def _counts(usage: Usage) -> dict[str, Any]:
 
 def _stop_reason(reply: Reply) -> str:
     return _STOP_REASONS.get(reply.finish_reason, reply.finish_reason)
-
-
-def _input(arguments: str) -> dict[str, Any]:
-    """A call's arguments as the object that Converse wants; what the model garbled becomes empty."""
-    try:
-        given = orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return {}
-    return given if isinstance(given, dict) else {}

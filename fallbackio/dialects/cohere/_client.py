@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fallbackio.dialects._dialect import CredentialKind
-from fallbackio.dialects._outgoing import dumps, effective, refusal
+from fallbackio.dialects._outgoing import dumps
 from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects.cohere._answer import CohereReader, reply_of
 from fallbackio.dialects.cohere._errors import failure
-from fallbackio.dialects.cohere._request import API, body_of, lost_of
+from fallbackio.dialects.cohere._request import VOCABULARY, body_of
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError
 from fallbackio.model import Reply, Request
@@ -34,12 +34,11 @@ class CohereClient:
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""
-        if endpoint.unsupported == "error" and (lost := lost_of(effective(request, endpoint))):
-            raise refusal(lost, API)
+        VOCABULARY.check(request, endpoint)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
         """What `encode` leaves out because the endpoint says `unsupported="drop"`."""
-        return lost_of(effective(request, endpoint)) if endpoint.unsupported == "drop" else ()
+        return VOCABULARY.dropped(request, endpoint)
 
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""

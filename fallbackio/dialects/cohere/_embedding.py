@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import orjson
 
-from fallbackio.dialects._outgoing import beyond, dumps, effective, refusal, unsayable
+from fallbackio.dialects._outgoing import beyond, dumps
 from fallbackio.dialects._place import base_of
 from fallbackio.dialects._shared import json_object
+from fallbackio.dialects._vocabulary import Vocabulary
 from fallbackio.dialects.cohere._answer import tokens
 from fallbackio.dialects.cohere._errors import in_band
 from fallbackio.dialects.cohere._read import Fields, a_list, a_string, an_object, refuse
@@ -27,7 +27,7 @@ __all__ = ["CohereEmbedding"]
 
 _MOST_TEXTS = 96  # of one request, as documented
 
-_NO_FIELD = MappingProxyType({"user": (), "encoding_format": ("float", "base64")})
+_VOCABULARY = Vocabulary("Cohere's embed", {"user": (), "encoding_format": ("float", "base64")})
 
 _FIELDS = frozenset(
     {
@@ -49,10 +49,7 @@ class CohereEmbedding:
         """The body; raises `InvalidRequest` for more texts than one request may have."""
         if len(request.inputs) > _MOST_TEXTS:
             raise beyond(f"Cohere embeds up to {_MOST_TEXTS} texts at once, not {len(request.inputs)}")
-        params = effective(request, endpoint)
-        lost = unsayable(params, _NO_FIELD, {})
-        if lost and endpoint.unsupported == "error":
-            raise refusal(lost, "Cohere's embed")
+        params = _VOCABULARY.said(request, endpoint)
         body: dict[str, Any] = {
             "model": endpoint.model,
             "texts": request.inputs,
@@ -61,7 +58,7 @@ class CohereEmbedding:
         }
         if "dimensions" in params:
             body["output_dimension"] = params.pop("dimensions")
-        return dumps(body | {name: value for name, value in params.items() if name not in _NO_FIELD})
+        return dumps(body | params)
 
     def decode(self, body: bytes) -> Embeddings:
         """The vectors in the order of the inputs; raises the `AttemptError` that garbage stands for."""

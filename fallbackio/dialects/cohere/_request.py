@@ -1,6 +1,6 @@
 """Requests on their way to Cohere: OpenAI's parameters become those of chat v2.
 
-`lost_of` names the parameters that chat v2 cannot express; `body_of` builds the body without them.
+`VOCABULARY` names the parameters that chat v2 cannot express; `body_of` builds the body without them.
 Parameters unknown here go out untouched, so `documents`, `citation_options`, `safety_mode`, `k`,
 `thinking` or `priority` work as Cohere documents them.  The odd rule: what has a counterpart with
 narrower limits is brought to the nearest one it allows, and noted; a negative penalty has none.
@@ -14,27 +14,20 @@ from types import MappingProxyType
 from typing import Any
 
 from fallbackio.dialects._outgoing import (
-    NO_FIELD,
     Params,
     beyond,
-    effective,
     functions_of,
     limit_of,
-    lost_parallel,
-    lost_shape,
-    refusal,
     schema_of,
     stops_of,
-    unsayable,
 )
+from fallbackio.dialects._vocabulary import NO_FIELD, Vocabulary, lost_parallel, lost_shape
 from fallbackio.dialects.cohere._messages import conversation
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
-__all__ = ["API", "BUDGETS", "TOOL_NAME", "body_of", "lost_of"]
-
-API = "Cohere's chat"
+__all__ = ["BUDGETS", "TOOL_NAME", "VOCABULARY", "body_of"]
 
 TOOL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -60,11 +53,6 @@ _TOO_FINE = frozenset(
 _BY_NAME = frozenset({"properties", "$defs", "definitions"})
 
 
-def lost_of(params: Params) -> tuple[str, ...]:
-    """Names of the parameters that would be lost."""
-    return unsayable(params, _NO_FIELD, _RULES)
-
-
 def body_of(request: Request, endpoint: Endpoint, note: Note) -> dict[str, Any]:
     """The body of a chat request, without what is unsayable.
 
@@ -72,11 +60,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> dict[str, Any]:
         InvalidRequest: For messages or tools that cannot be expressed, and for what is unsayable
             unless the endpoint drops it.
     """
-    given = effective(request, endpoint)
-    lost = lost_of(given)
-    if lost and endpoint.unsupported == "error":
-        raise refusal(lost, API)
-    params = {name: value for name, value in given.items() if name not in _NO_FIELD and name not in lost}
+    params = VOCABULARY.said(request, endpoint)
     messages = conversation(request.messages, endpoint, note)
     body: dict[str, Any] = {"model": endpoint.model, "messages": messages, "stream": request.stream}
     if params:
@@ -214,21 +198,21 @@ def _think(params: dict[str, Any], body: dict[str, Any], note: Note) -> None:
     body["thinking"] = {"type": "enabled"} | ({"token_budget": budget} if budget else {})
 
 
-def _lost_below_zero(value: Any, params: Params) -> bool:
+def _lost_below_zero(value: Any, params: Params, model: str) -> bool:
     return isinstance(value, int | float) and value < 0
 
 
-def _lost_stops(value: Any, params: Params) -> bool:
+def _lost_stops(value: Any, params: Params, model: str) -> bool:
     return isinstance(value, list | tuple) and len(value) > _MOST_STOPS
 
 
-def _lost_choice(value: Any, params: Params) -> bool:
+def _lost_choice(value: Any, params: Params, model: str) -> bool:
     if isinstance(value, Mapping):
         return bool(value.get("type", "function") != "function")
     return value not in ("auto", "none", "required")
 
 
-def _lost_effort(value: Any, params: Params) -> bool:
+def _lost_effort(value: Any, params: Params, model: str) -> bool:
     return value not in (*BUDGETS, *_BEYOND_HIGH, "high", "none")
 
 
@@ -246,3 +230,5 @@ _RULES = MappingProxyType(
         "tool_choice": _lost_choice,
     }
 )
+
+VOCABULARY = Vocabulary("Cohere's chat", _NO_FIELD, _RULES)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fallbackio.dialects._dialect import CredentialKind
-from fallbackio.dialects._outgoing import dumps, effective, refusal
+from fallbackio.dialects._outgoing import dumps
 from fallbackio.dialects._place import headers_of
 from fallbackio.dialects.gemini._answer import GeminiReader, reply_of
 from fallbackio.dialects.gemini._errors import failure
-from fallbackio.dialects.gemini._models import address, bare, is_vertex, version
-from fallbackio.dialects.gemini._request import API, body_of, unsayable
+from fallbackio.dialects.gemini._models import address, is_vertex, version
+from fallbackio.dialects.gemini._request import VOCABULARY, body_of
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError
 from fallbackio.model import Reply, Request
@@ -42,16 +42,11 @@ class GeminiClient:
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""
-        if endpoint.unsupported == "drop":
-            return
-        if lost := unsayable(effective(request, endpoint), bare(endpoint.model)):
-            raise refusal(lost, API)
+        VOCABULARY.check(request, endpoint)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
         """What `encode` leaves out because the endpoint says `unsupported="drop"`."""
-        if endpoint.unsupported != "drop":
-            return ()
-        return unsayable(effective(request, endpoint), bare(endpoint.model))
+        return VOCABULARY.dropped(request, endpoint)
 
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""

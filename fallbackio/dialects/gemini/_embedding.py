@@ -13,15 +13,16 @@ from typing import Any, Literal
 import orjson
 from attrs import frozen
 
-from fallbackio.dialects._outgoing import refusal
+from fallbackio.dialects._outgoing import dumps
 from fallbackio.dialects._shared import count, json_object
+from fallbackio.dialects._vocabulary import Vocabulary
 from fallbackio.dialects.gemini._errors import in_band
 from fallbackio.dialects.gemini._fields import fields
 from fallbackio.dialects.gemini._models import address, bare, is_vertex
 from fallbackio.dialects.gemini._request import API
 from fallbackio.dialects.gemini._values import closed, items, refuse, string
 from fallbackio.endpoint import Endpoint
-from fallbackio.errors import BadAnswer, InvalidRequest
+from fallbackio.errors import BadAnswer
 from fallbackio.model import EmbeddingRequest, Embeddings, Usage
 
 __all__ = ["GeminiEmbedding"]
@@ -29,7 +30,7 @@ __all__ = ["GeminiEmbedding"]
 _Form = Literal["batch", "one", "predict"]
 
 # Parameters that mean nothing here and do no harm, by the values that they may have.
-_DEFAULTS: Mapping[str, tuple[object, ...]] = {"encoding_format": ("float",), "user": ()}
+_VOCABULARY = Vocabulary(API, {"encoding_format": ("float",), "user": ()})
 
 _OWN = fields("taskType title")
 _BATCH = fields("requests")
@@ -58,19 +59,11 @@ class GeminiEmbedding:
 
     def encode(self, request: EmbeddingRequest, endpoint: Endpoint) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed."""
-        given = {**request.params, **endpoint.params}
-        params = {name: value for name, value in given.items() if value is not None}
-        lost = tuple([n for n, value in params.items() if n in _DEFAULTS and value not in _DEFAULTS[n]])
-        if lost and endpoint.unsupported == "error":
-            raise refusal(lost, API)
-        params = {name: value for name, value in params.items() if name not in _DEFAULTS}
+        params = _VOCABULARY.said(request, endpoint)
         size = params.pop("dimensions", None)
         sized = {} if size is None else {"outputDimensionality": size}
         body = _predict if is_vertex(endpoint) else _batch
-        try:
-            return orjson.dumps(body(request.inputs, bare(endpoint.model), params, sized))
-        except TypeError as error:  # orjson's message names types only
-            raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
+        return dumps(body(request.inputs, bare(endpoint.model), params, sized))
 
     def decode(self, body: bytes) -> Embeddings:
         """The vectors in the order of the inputs; raises the `AttemptError` that garbage stands for."""

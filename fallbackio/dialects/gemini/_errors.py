@@ -16,8 +16,9 @@ from typing import Any
 
 import orjson
 
+from fallbackio.dialects import _signs
 from fallbackio.dialects._limits import duration, retry_after
-from fallbackio.dialects._shared import shape, short
+from fallbackio.dialects._shared import shape, short, text_in
 from fallbackio.errors import (
     AttemptError,
     AuthFailed,
@@ -156,7 +157,7 @@ def _classify(answer: object, status: int | None, headers: Mapping[str, str]) ->
     error = outer.get("error") if isinstance(outer, dict) else None
     if not isinstance(error, dict):
         error = {"message": error}
-    word, message = _text(error, "status"), short(_text(error, "message"))
+    word, message = text_in(error, "status"), short(text_in(error, "message"))
     details = _Details(error.get("details"))
     known = status or _status(error, word)
     cause = _cause(known, word, message.lower(), details)
@@ -222,10 +223,10 @@ class _Details:
         for detail in details if isinstance(details, list) else ():
             if not isinstance(detail, dict):
                 continue
-            self.reason = self.reason or _text(detail, "reason")
-            self.request_id = self.request_id or _text(detail, "requestId")
+            self.reason = self.reason or text_in(detail, "reason")
+            self.request_id = self.request_id or text_in(detail, "requestId")
             if self.wait_s is None:
-                self.wait_s = duration(_text(detail, "retryDelay"))
+                self.wait_s = duration(text_in(detail, "retryDelay"))
             self.lasts = self.lasts or any(_lasts(violation) for violation in _violations(detail))
 
 
@@ -237,19 +238,12 @@ def _violations(detail: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _lasts(violation: Mapping[str, Any]) -> bool:
-    return "PerDay" in _text(violation, "quotaId") or violation.get("quotaValue") in ("0", 0)
-
-
-def _text(found: Mapping[str, Any], name: str) -> str:
-    value = found.get(name)
-    return value if isinstance(value, str) else ""
+    return "PerDay" in text_in(violation, "quotaId") or violation.get("quotaValue") in ("0", 0)
 
 
 def status_of(error: AttemptError) -> int:
     """The status for an error of ours: its own if it has one that fails, else its class's."""
-    if error.status is not None and error.status >= 400:
-        return error.status
-    return _STATUS.get(type(error), 500)
+    return _signs.status_of(error, _STATUS)
 
 
 def body_of(error: AttemptError) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import orjson
 from attrs import define
 
+from fallbackio.dialects._outgoing import arguments_of, beyond
+from fallbackio.dialects._shared import object_in
 from fallbackio.dialects._state import KEY, is_unsigned, own_state
 from fallbackio.dialects.gemini._models import bare, since_3
 from fallbackio.endpoint import Endpoint, Note
@@ -76,7 +77,7 @@ def conversation(
     for position, message in enumerate(messages):
         tell = _TELL.get(message.get("role"))  # type: ignore[arg-type]  # any other role finds nothing
         if tell is None:
-            raise _beyond(f"messages[{position}] has a role that Gemini does not know")
+            raise beyond(f"messages[{position}] has a role that Gemini does not know")
         if "name" in message and message["role"] != "tool":
             told.say("names of speakers left out")
         tell(told, message, position)
@@ -131,7 +132,7 @@ class _Conversation:
         if not parts and isinstance(refusal := message.get("refusal"), str) and refusal:
             parts = [{"text": refusal}]
         if message.get("function_call"):
-            raise _beyond(f"messages[{position}].function_call is not supported; use tool_calls")
+            raise beyond(f"messages[{position}].function_call is not supported; use tool_calls")
         if is_unsigned(message):
             self.say("reasoning of earlier turns left out")
         # Looked for here, because most messages keep nothing and own_state costs a call.
@@ -224,11 +225,12 @@ def _call(call: object, position: int) -> tuple[_Call, Part]:
     if not isinstance(call, Mapping) or not isinstance(call.get("id"), str):
         raise InvalidRequest(f"messages[{position}].tool_calls holds a call without an id")
     if call.get("type") == "custom":
-        raise _beyond(f"messages[{position}].tool_calls: Gemini has no custom tool calls")
+        raise beyond(f"messages[{position}].tool_calls: Gemini has no custom tool calls")
     function = call.get("function")
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise InvalidRequest(f"messages[{position}].tool_calls holds a call without a function name")
-    part = {"functionCall": {"name": function["name"], "args": _args(function.get("arguments"), position)}}
+    args = arguments_of(function.get("arguments"), position)
+    part = {"functionCall": {"name": function["name"], "args": args}}
     return _Call(call["id"], function["name"], sent_id=False), part
 
 
@@ -242,31 +244,11 @@ def _restore(call: _Call, part: Part, state: Mapping[str, Any]) -> None:
         part["functionCall"]["id"] = call.id
 
 
-def _args(arguments: object, position: int) -> Mapping[str, Any]:
-    """The arguments as an object; nothing at all is the empty one."""
-    if isinstance(arguments, Mapping):
-        return arguments
-    if arguments is None or arguments == "":
-        return {}
-    given = _object(arguments)
-    if given is None:
-        raise _beyond(f"messages[{position}].tool_calls: the arguments of a call are not a JSON object")
-    return given
-
-
-def _object(text: object) -> dict[str, Any] | None:
-    try:
-        given = orjson.loads(text)  # type: ignore[arg-type]  # what is no text raises below
-    except (orjson.JSONDecodeError, TypeError):
-        return None
-    return given if isinstance(given, dict) else None
-
-
 def _response(text: str, message: Mapping[str, Any]) -> Mapping[str, Any]:
     """A result as the object that Gemini wants; one that is no object goes under the key for it."""
     if message.get("is_error"):
         return {"error": text}
-    given = _object(text) if text.lstrip().startswith("{") else None
+    given = object_in(text) if text.lstrip().startswith("{") else None
     # An object of just that key would be read as the text inside it.
     return {"output": text} if given is None or given.keys() in ({"output"}, {"error"}) else given
 
@@ -292,7 +274,7 @@ def _part(part: object, position: int, parts: _Parts) -> Iterable[Part]:
         raise InvalidRequest(f"messages[{position}].content holds a part without a type")
     say = parts.get(kind)
     if say is None:
-        raise _beyond(f"messages[{position}].content: Gemini takes no part of type {kind!r} here")
+        raise beyond(f"messages[{position}].content: Gemini takes no part of type {kind!r} here")
     return say(part, position)
 
 
@@ -334,7 +316,7 @@ def _linked(url: str, otherwise: str, position: int) -> Part:
     if url.startswith("data:"):
         return {"inlineData": _inline(url, position)}
     if not url.startswith(("https://", "gs://")):
-        raise _beyond(f"messages[{position}].content: only base64 data URLs, https:// and gs:// can be sent")
+        raise beyond(f"messages[{position}].content: only base64 data URLs, https:// and gs:// can be sent")
     kind = _TYPES.get(url.partition("?")[0].rpartition(".")[2].lower())
     if kind is None and _FILES_API in url:
         return {"fileData": {"fileUri": url}}  # Google knows what was uploaded
@@ -345,7 +327,7 @@ def _inline(url: str, position: int) -> Part:
     head, comma, data = url[5:].partition(",")
     kind, _, form = head.partition(";")
     if not comma or not form.lower().endswith("base64"):
-        raise _beyond(f"messages[{position}].content: a data URL must be in base64")
+        raise beyond(f"messages[{position}].content: a data URL must be in base64")
     kind = kind.strip().lower()
     return {"mimeType": "image/jpeg" if kind == "image/jpg" else kind, "data": data}
 
@@ -365,7 +347,3 @@ _MODEL_PARTS: _Parts = {
     "thinking": _nothing,
     "redacted_thinking": _nothing,
 }
-
-
-def _beyond(what: str) -> InvalidRequest:
-    return InvalidRequest(what, everywhere=False)

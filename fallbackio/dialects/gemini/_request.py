@@ -1,19 +1,19 @@
 """Requests on their way to Gemini: OpenAI's parameters become `generationConfig`, tools and `toolConfig`.
 
-`unsayable` names the parameters that Gemini, or this model of it, cannot express; values that mean
-the default need no saying and pass.  `body_of` builds the body without them.  Names of
-`generationConfig` go there, `generationConfig` itself wins over what is made of OpenAI's names, and
-what is unknown goes out untouched, so `safetySettings`, `cachedContent`, `labels` or `topK` work as
-Google documents them.  Schemas go out as they are, as JSON Schema.
+`VOCABULARY` names the parameters that Gemini, or this model of it, cannot express; `body_of` builds the
+body without them.  Names of `generationConfig` go there, `generationConfig` itself wins over what is
+made of OpenAI's names, and what is unknown goes out untouched, so `safetySettings`, `cachedContent`,
+`labels` or `topK` work as Google documents them.  Schemas go out as they are, as JSON Schema.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from fallbackio.dialects._outgoing import effective, lost_parallel, refusal
+from fallbackio.dialects._outgoing import Params
+from fallbackio.dialects._vocabulary import Rule, Vocabulary, lost_parallel
 from fallbackio.dialects.gemini._fields import GENERATION
 from fallbackio.dialects.gemini._messages import conversation
 from fallbackio.dialects.gemini._models import bare, is_pro, since_3, version
@@ -21,9 +21,8 @@ from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
-__all__ = ["API", "TOOL_NAME", "body_of", "unsayable"]
+__all__ = ["API", "TOOL_NAME", "VOCABULARY", "body_of"]
 
-Params = Mapping[str, Any]
 Fields = dict[str, Any]
 
 API = "this model's Gemini API"
@@ -71,17 +70,6 @@ _LEVELS: Mapping[str, str] = {
 _SAYS_NOTHING = frozenset({"type", "properties", "required", "additionalProperties", "$schema", "title"})
 
 
-def unsayable(params: Params, model: str) -> tuple[str, ...]:
-    """Names of the parameters that would be lost on `model`."""
-    return tuple([name for name, value in params.items() if value is not None and _lost(name, params, model)])
-
-
-def _lost(name: str, params: Params, model: str) -> bool:
-    if name in _NO_FIELD:
-        return params[name] not in _NO_FIELD[name]
-    return name in _RULES and _RULES[name](params[name], params, model)
-
-
 def body_of(request: Request, endpoint: Endpoint, note: Note) -> Fields:
     """The body of a generateContent request, without what is unsayable.
 
@@ -90,15 +78,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> Fields:
             unless the endpoint drops it.
     """
     model = bare(endpoint.model)
-    given = effective(request, endpoint)
-    lost = unsayable(given, model)
-    if lost and endpoint.unsupported == "error":
-        raise refusal(lost, API)
-    params = {
-        name: value
-        for name, value in given.items()
-        if value is not None and name not in _NO_FIELD and name not in lost
-    }
+    params = VOCABULARY.said(request, endpoint)
     system, turns = conversation(request.messages, endpoint, note)
     body: Fields = {"contents": turns}
     if system:
@@ -138,7 +118,7 @@ def _shape(wanted: Any, config: Fields) -> None:
 
 
 def _thinking(effort: str, model: str, note: Note) -> Fields:
-    """The effort as this model wants it; `unsayable` has seen to it that the model thinks."""
+    """The effort as this model wants it; `VOCABULARY` has seen to it that the model thinks."""
     known = version(model)
     if known is None or known < _THINKS_FROM:
         return {}  # only "none" comes here
@@ -213,7 +193,7 @@ def _declare(
 
 
 def _calling(choice: Any) -> Fields:
-    """`functionCallingConfig`; `unsayable` has seen to it that there is one."""
+    """`functionCallingConfig`; `VOCABULARY` has seen to it that there is one."""
     if isinstance(choice, str):
         return {"mode": _MODES[choice]}
     if choice["type"] == "function":
@@ -285,18 +265,14 @@ _NO_FIELD: Mapping[str, tuple[object, ...]] = {
 }
 
 
-def _lost_parallel(value: Any, params: Params, model: str) -> bool:
-    return lost_parallel(value, params)
-
-
 def _lost_seed(value: Any, params: Params, model: str) -> bool:
     return isinstance(value, int) and not -(2**31) <= value < 2**31
 
 
 # Parameters that it has a field for, but not for every value or on every model.
-_RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
+_RULES: Mapping[str, Rule] = {
     "n": _lost_candidates,
-    "parallel_tool_calls": _lost_parallel,
+    "parallel_tool_calls": lost_parallel,
     "reasoning_effort": _lost_effort,
     "response_format": _lost_shape,
     "seed": _lost_seed,
@@ -304,3 +280,5 @@ _RULES: Mapping[str, Callable[[Any, Params, str], bool]] = {
     "stop": _lost_stop,
     "tool_choice": _lost_choice,
 }
+
+VOCABULARY = Vocabulary(API, _NO_FIELD, _RULES)

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from fallbackio.dialects._shared import scored
+from fallbackio.dialects._shared import object_in, scored
 from fallbackio.dialects._sse import EVENT_STREAM, encode
 from fallbackio.dialects._state import KEY
 from fallbackio.dialects.gemini._errors import body_of, status_of
@@ -209,17 +209,8 @@ def _score(token: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _call_part(call_id: str, name: str, arguments: str, signature: str) -> Part:
-    call = {"name": name, "args": _args(arguments)} | ({"id": call_id} if call_id else {})
+    call = {"name": name, "args": object_in(arguments) or {}} | ({"id": call_id} if call_id else {})
     return {"functionCall": call} | ({"thoughtSignature": signature} if signature else {})
-
-
-def _args(arguments: str) -> dict[str, Any]:
-    """A call's arguments as the object that Gemini has; what the model garbled becomes empty."""
-    try:
-        given = orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return {}
-    return given if isinstance(given, dict) else {}
 
 
 def _finish(choice: Choice) -> str:

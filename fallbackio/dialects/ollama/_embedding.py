@@ -6,13 +6,13 @@ A text that is too long for the model is cut by Ollama itself, unless `truncate=
 from __future__ import annotations
 
 from array import array
-from types import MappingProxyType
 from typing import Any
 
 import orjson
 
-from fallbackio.dialects._outgoing import dumps, effective, refusal, unsayable
+from fallbackio.dialects._outgoing import dumps
 from fallbackio.dialects._shared import count, json_object
+from fallbackio.dialects._vocabulary import Vocabulary
 from fallbackio.dialects.ollama._errors import in_band
 from fallbackio.dialects.ollama._read import a_string, an_object, refuse
 from fallbackio.dialects.ollama._url import url_of
@@ -22,7 +22,7 @@ from fallbackio.model import EmbeddingRequest, Embeddings, Usage
 
 __all__ = ["OllamaEmbedding"]
 
-_NO_FIELD = MappingProxyType({"user": (), "encoding_format": ("float", "base64")})
+_VOCABULARY = Vocabulary("Ollama's embed", {"user": (), "encoding_format": ("float", "base64")})
 
 
 class OllamaEmbedding:
@@ -34,11 +34,7 @@ class OllamaEmbedding:
 
     def encode(self, request: EmbeddingRequest, endpoint: Endpoint) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed."""
-        params = effective(request, endpoint)
-        lost = unsayable(params, _NO_FIELD, {})
-        if lost and endpoint.unsupported == "error":
-            raise refusal(lost, "Ollama's embed")
-        said = {name: value for name, value in params.items() if name not in _NO_FIELD}
+        said = _VOCABULARY.said(request, endpoint)
         return dumps({**said, "model": endpoint.model, "input": request.inputs})
 
     def decode(self, body: bytes) -> Embeddings:

@@ -12,9 +12,16 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import orjson
-
-from fallbackio.dialects._outgoing import Call, beyond, calls_of, data_url, image_url, parts_of, text_of
+from fallbackio.dialects._outgoing import (
+    Call,
+    arguments_of,
+    beyond,
+    calls_of,
+    data_url,
+    image_url,
+    parts_of,
+    text_of,
+)
 from fallbackio.dialects._state import is_unsigned, own_state
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
@@ -99,21 +106,8 @@ def _add_calls(turn: Fields, message: Mapping[str, Any], position: int, names: d
 
 
 def _called(call: Call, position: int) -> Fields:
-    function = {"name": call.name, "arguments": _arguments(call.arguments, position)}
+    function = {"name": call.name, "arguments": arguments_of(call.arguments, position)}
     return {"id": call.id, "function": function}
-
-
-def _arguments(arguments: Any, position: int) -> Mapping[str, Any]:
-    """The arguments as an object; nothing at all is the empty one."""
-    if isinstance(arguments, Mapping):
-        return arguments
-    try:
-        given = orjson.loads(arguments) if arguments else {}
-    except (orjson.JSONDecodeError, TypeError):
-        given = None
-    if not isinstance(given, dict):
-        raise beyond(f"messages[{position}].tool_calls: the arguments of a call are not a JSON object")
-    return given
 
 
 def _name(turn: Fields, message: Mapping[str, Any], position: int, names: Mapping[str, str]) -> None:

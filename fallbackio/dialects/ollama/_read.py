@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from fallbackio.dialects._outgoing import NO_FIELD
+from fallbackio.dialects._vocabulary import NO_FIELD
 from fallbackio.dialects.ollama._request import LEVELS
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request

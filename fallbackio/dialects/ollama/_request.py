@@ -1,6 +1,6 @@
 """Requests on their way to Ollama: OpenAI's parameters become fields and `options`.
 
-`lost_of` names the parameters that Ollama cannot express; `body_of` builds the body without them.
+`VOCABULARY` names the parameters that Ollama cannot express; `body_of` builds the body without them.
 Ollama's own options (`num_ctx`, `top_k`, …) may stand among the parameters or in an `options` of the
 user's, which wins; its own fields (`keep_alive`, `think`, `truncate`, `shift`) go out untouched.
 
@@ -15,26 +15,19 @@ from types import MappingProxyType
 from typing import Any
 
 from fallbackio.dialects._outgoing import (
-    NO_FIELD,
     Params,
-    effective,
     functions_of,
     limit_of,
-    lost_parallel,
-    lost_shape,
-    refusal,
     schema_of,
     stops_of,
-    unsayable,
 )
+from fallbackio.dialects._vocabulary import NO_FIELD, Vocabulary, lost_parallel, lost_shape
 from fallbackio.dialects.ollama._messages import conversation
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
-__all__ = ["API", "LEVELS", "OPTIONS", "body_of", "lost_of"]
-
-API = "Ollama's chat"
+__all__ = ["LEVELS", "OPTIONS", "VOCABULARY", "body_of"]
 
 # What is an option rather than a field of the request: OpenAI's names, which Ollama shares, then its own.
 OPTIONS = frozenset(
@@ -59,11 +52,6 @@ LEVELS: Mapping[str, bool | str] = MappingProxyType(
 )
 
 
-def lost_of(params: Params) -> tuple[str, ...]:
-    """Names of the parameters that would be lost."""
-    return unsayable(params, NO_FIELD, _RULES)
-
-
 def body_of(request: Request, endpoint: Endpoint, note: Note) -> dict[str, Any]:
     """The body of a chat request, without what is unsayable.
 
@@ -71,11 +59,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> dict[str, Any]:
         InvalidRequest: For messages or tools that cannot be expressed, and for what is unsayable
             unless the endpoint drops it.
     """
-    given = effective(request, endpoint)
-    lost = lost_of(given)
-    if lost and endpoint.unsupported == "error":
-        raise refusal(lost, API)
-    params = {name: value for name, value in given.items() if name not in NO_FIELD and name not in lost}
+    params = VOCABULARY.said(request, endpoint)
     messages = conversation(request.messages, endpoint, note)
     body: dict[str, Any] = {"model": endpoint.model, "messages": messages, "stream": request.stream}
     if params:
@@ -134,12 +118,12 @@ def _set_options(params: dict[str, Any], body: dict[str, Any]) -> None:
         body["options"] = {**options, **own}
 
 
-def _lost_choice(value: Any, params: Params) -> bool:
+def _lost_choice(value: Any, params: Params, model: str) -> bool:
     """No tool can be forced."""
     return value not in ("auto", "none")
 
 
-def _lost_effort(value: Any, params: Params) -> bool:
+def _lost_effort(value: Any, params: Params, model: str) -> bool:
     return not isinstance(value, str) or value not in LEVELS
 
 
@@ -151,3 +135,5 @@ _RULES = MappingProxyType(
         "tool_choice": _lost_choice,
     }
 )
+
+VOCABULARY = Vocabulary("Ollama's chat", NO_FIELD, _RULES)

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from fallbackio.dialects._ndjson import NDJSON
-from fallbackio.dialects._shared import scored
+from fallbackio.dialects._shared import object_in, scored
 from fallbackio.dialects.ollama._errors import message_of, status_of
 from fallbackio.dialects.ollama._read import request_of
 from fallbackio.errors import AttemptError
@@ -151,14 +151,5 @@ def _counts(usage: Usage) -> dict[str, int]:
 
 def _call(call: ToolCall, number: int) -> dict[str, Any]:
     called = {"id": call.id} if call.id else {}
-    function = {"index": number, "name": call.name, "arguments": _arguments(call.arguments)}
+    function = {"index": number, "name": call.name, "arguments": object_in(call.arguments) or {}}
     return {**called, "function": function}
-
-
-def _arguments(arguments: str) -> dict[str, Any]:
-    """A call's arguments as an object; what the model garbled becomes empty."""
-    try:
-        given = orjson.loads(arguments)
-    except orjson.JSONDecodeError:
-        return {}
-    return given if isinstance(given, dict) else {}

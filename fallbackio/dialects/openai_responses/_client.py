@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fallbackio.dialects._dialect import CredentialKind
-from fallbackio.dialects._outgoing import effective, refusal
 from fallbackio.dialects._place import base_of, headers_of
 from fallbackio.dialects._shared import json_object
 from fallbackio.dialects.openai._client import dumps
 from fallbackio.dialects.openai_responses._answer import reply_of
 from fallbackio.dialects.openai_responses._errors import failure
-from fallbackio.dialects.openai_responses._request import API, body_of, lost_in
+from fallbackio.dialects.openai_responses._params import VOCABULARY
+from fallbackio.dialects.openai_responses._request import body_of
 from fallbackio.dialects.openai_responses._stream import ResponsesReader
 from fallbackio.endpoint import Endpoint, Note, unnoted
 from fallbackio.errors import AttemptError
@@ -42,12 +42,11 @@ class ResponsesClient:
 
     def check(self, request: Request, endpoint: Endpoint) -> None:
         """Raise `InvalidRequest` for parameters that would be lost, unless the endpoint drops them."""
-        if endpoint.unsupported == "error" and (lost := lost_in(effective(request, endpoint))):
-            raise refusal(lost, API)
+        VOCABULARY.check(request, endpoint)
 
     def dropped(self, request: Request, endpoint: Endpoint) -> tuple[str, ...]:
         """What `encode` leaves out because the endpoint says `unsupported="drop"`."""
-        return lost_in(effective(request, endpoint)) if endpoint.unsupported == "drop" else ()
+        return VOCABULARY.dropped(request, endpoint)
 
     def encode(self, request: Request, endpoint: Endpoint, note: Note = unnoted) -> bytes:
         """The body; raises `InvalidRequest` for what cannot be expressed or is no JSON."""

@@ -1,6 +1,6 @@
 """OpenAI's chat parameters in the words of Responses.
 
-`NO_FIELD` holds what Responses has no field for; values that mean the default need no saying and pass.
+`VOCABULARY` knows what Responses has no field for.
 Fields of Responses itself (`reasoning`, `truncation`, `include`, …) go out as the user gave them.
 """
 
@@ -10,10 +10,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fallbackio.dialects._vocabulary import Vocabulary
 from fallbackio.endpoint import Note
 from fallbackio.errors import InvalidRequest
 
-__all__ = ["ENCRYPTED", "LOGPROBS", "NO_FIELD", "say", "tool_choice_of", "tool_of"]
+__all__ = ["ENCRYPTED", "LOGPROBS", "VOCABULARY", "say", "tool_choice_of", "tool_of"]
 
 Fields = dict[str, Any]
 Params = Mapping[str, Any]
@@ -25,7 +26,7 @@ LOGPROBS = "message.output_text.logprobs"
 _LEAST_TOKENS = 16
 
 # Fields of chat completions that Responses lacks, with the values that say nothing.
-NO_FIELD: Mapping[str, tuple[object, ...]] = {
+_NO_FIELD: Mapping[str, tuple[object, ...]] = {
     "n": (1,),
     "stop": ([], ()),
     "seed": (),
@@ -40,13 +41,15 @@ NO_FIELD: Mapping[str, tuple[object, ...]] = {
     "function_call": (),
 }
 
+VOCABULARY = Vocabulary("the Responses API", _NO_FIELD)
+
 # Models that reason, and give their reasoning encrypted; others refuse to be asked for it.
 _REASONING = re.compile(r"(?:ft:)?(?:o\d|gpt-(?:[5-9]|[12]\d)|codex)(?![0-9a-z])(?!.*-chat)")
 
 
 def say(params: Params, model: str, stream: bool, note: Note) -> Fields:
-    """The fields for `params` (none of them `None`), without what has no field."""
-    said = {name: value for name, value in params.items() if name not in NO_FIELD}
+    """The fields for `params`, which can all be said."""
+    said = dict(params)
     if _may_reason(said, model):
         said.setdefault("include", [ENCRYPTED])
     for name, sayer in _SAYERS.items():

@@ -11,19 +11,17 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fallbackio.dialects._outgoing import Params, effective, refusal, unsayable
 from fallbackio.dialects._state import KEY, own_state
 from fallbackio.dialects.openai._values import string
-from fallbackio.dialects.openai_responses._params import NO_FIELD, say
+from fallbackio.dialects.openai_responses._params import VOCABULARY, say
 from fallbackio.dialects.openai_responses._said import CALLS
 from fallbackio.endpoint import Endpoint, Note
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import Request
 
-__all__ = ["API", "NAME", "body_of", "lost_in"]
+__all__ = ["NAME", "body_of"]
 
 NAME = "openai_responses"
-API = "the Responses API"
 
 Item = dict[str, Any]
 Message = Mapping[str, Any]
@@ -39,9 +37,7 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> Item:
         InvalidRequest: For messages that cannot be expressed, and for parameters that would be lost
             unless the endpoint drops them.
     """
-    params = effective(request, endpoint)
-    if endpoint.unsupported == "error" and (lost := lost_in(params)):
-        raise refusal(lost, API)
+    params = VOCABULARY.said(request, endpoint)
     messages = request.messages
     body: Item = {"model": endpoint.model}
     if len(messages) > 1 and "instructions" not in params and _is_instruction(messages[0]):
@@ -49,11 +45,6 @@ def body_of(request: Request, endpoint: Endpoint, note: Note) -> Item:
         messages = messages[1:]
     body["input"] = _Input(endpoint, note).of(messages)
     return {**body, **say(params, endpoint.model, request.stream, note)}
-
-
-def lost_in(params: Params) -> tuple[str, ...]:
-    """Names of the parameters that have no field."""
-    return unsayable(params, NO_FIELD, {})
 
 
 def _is_instruction(message: Message) -> bool:
