@@ -30,6 +30,8 @@ MAX_SAID = 10 * MAX_MESSAGE
 # Header values below this are words (`gzip`, `2024-06`), keys below theirs are stand-ins (`x`).
 MIN_SECRET = 8
 MIN_KEY = 4
+# What servers without keys tell people to write there; words of messages, and no secrets.
+_STAND_INS = frozenset({"dummy", "empty", "lm-studio", "no-key", "none", "null", "ollama", "unused", "vllm"})
 # Where a message was cut in the middle of a secret, so much of its beginning gives it away.
 MIN_BEGINNING = 6
 
@@ -53,7 +55,7 @@ _PERSONAL = ("user", "safety_identifier", "metadata", "prediction")
 def secrets_of(endpoint: Endpoint) -> tuple[str, ...]:
     """What `endpoint` sends to prove who it is: its key, and the values of its own headers and query."""
     key = endpoint.api_key or ""
-    found = {key} if len(key) >= MIN_KEY else set()
+    found = {key} if len(key) >= MIN_KEY and key.lower() not in _STAND_INS else set()
     values = [*endpoint.headers.values(), *_asked_with(endpoint.base_url or "")]
     for value in values:  # "Bearer …" is quoted with its first word or without
         found.update(part for part in (value, *value.split()) if len(part) >= MIN_SECRET)

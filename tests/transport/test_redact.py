@@ -158,6 +158,8 @@ def test_a_key_at_the_cut(over: int) -> None:
     [
         ({"api_key": KEY}, {KEY}),
         ({"api_key": "x"}, set()),
+        ({"api_key": "none"}, set()),
+        ({"api_key": "EMPTY"}, set()),
         ({"headers": {"api-key": KEY, "X-Beta": "v2"}}, {KEY}),
         ({"headers": {"Authorization": f"Bearer {KEY}"}}, {f"Bearer {KEY}", KEY}),
         ({}, set()),
@@ -166,7 +168,7 @@ def test_a_key_at_the_cut(over: int) -> None:
             {"a%2Fsecret1", "a/secret1"},
         ),
     ],
-    ids=["key", "a stand-in", "own header", "own authorization", "none", "query"],
+    ids=["key", "a stand-in", "a word", "in capitals", "own header", "own authorization", "none", "query"],
 )
 def test_secrets_of_an_endpoint(settings: dict[str, Any], expected: set[str]) -> None:
     """The key and the values of own headers and queries are secrets; words too short for one are not."""
