@@ -153,3 +153,15 @@ def test_an_unknown_requirement_is_refused(ours: str) -> None:
 
     assert done.code == 2
     assert "did you mean 'p99_s'" in done.err
+
+
+def test_the_page_shows_what_the_command_prints(tmp_path: Path) -> None:
+    """The example of docs/drills.md is this command's output for the chain above it."""
+    page = (Path(__file__).parents[2] / "docs" / "drills.md").read_text(encoding="utf-8")
+    chain = page.partition('```toml title="chain.toml"\n')[2].partition("```")[0]
+    shown = page.partition("```text\n")[2].partition("```")[0].splitlines()
+
+    printed = invoke("drill", _file(tmp_path, "chain", chain), "-s", "s6").out
+
+    assert len(shown) > 8
+    assert [line for line in shown if line not in {one.rstrip() for one in printed.splitlines()}] == []
