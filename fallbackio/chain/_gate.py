@@ -38,10 +38,16 @@ class Gate:
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
-            raise ConfigError(
-                f"{chain} belongs to the event loop of its first call; make one chain per loop, "
-                "as every asyncio.run() and every thread has a loop of its own"
-            )
+            raise _elsewhere(chain)
+
+    def check_end(self, chain: str) -> None:
+        """Raise `ConfigError` if `chain` may not be ended here: its loop is another, and runs."""
+        if (
+            self._loop is not None
+            and self._loop.is_running()
+            and self._loop is not asyncio.get_running_loop()
+        ):
+            raise _elsewhere(chain)
 
     def enter(self, chain: str) -> None:
         """A call begins; raises what `check` does."""
@@ -68,3 +74,10 @@ class Gate:
         if self.under_way:
             self._empty = self._empty or anyio.Event()
             await self._empty.wait()
+
+
+def _elsewhere(chain: str) -> ConfigError:
+    return ConfigError(
+        f"{chain} belongs to the event loop of its first call; make one chain per loop, "
+        "as every asyncio.run() and every thread has a loop of its own"
+    )

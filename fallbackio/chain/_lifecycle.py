@@ -81,11 +81,15 @@ class Lifecycle:
 
         Waits for sinks that are behind, a second at most.
 
+        Raises:
+            ConfigError: The chain's event loop is another one, and runs.
+
         Example:
             >>> chain = fallbackio.Chain(["openai/gpt-6-luna"])
             >>> ...
             >>> await chain.aclose()
         """
+        self._gate.check_end(self._setup.name)
         self._gate.close()
         self._line.dismiss()
         # We may be leaving the chain because we are cancelled, and a plain await would raise before the
@@ -104,11 +108,15 @@ class Lifecycle:
         For the end of an application: calls that begin from now on raise `errors.ChainClosed`.  After
         `timeout` seconds, `None` for no limit, those that are left fail.
 
+        Raises:
+            ConfigError: `timeout` is out of its range; the chain's event loop is another one, and runs.
+
         Example:
             >>> left = await chain.drain(30)
         """
         if timeout is not None and (not is_number(timeout) or timeout < 0):
             raise ConfigError(f"timeout must be seconds, 0 or more, or None for no limit, not {timeout!r}")
+        self._gate.check_end(self._setup.name)
         self._gate.shut("takes no more calls: it is being drained")
         # Cancelled by its own timer or by the caller's scopes; then the chain stays shut, and whoever
         # holds it closes it.

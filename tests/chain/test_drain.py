@@ -137,3 +137,25 @@ def test_a_chain_is_for_one_event_loop(elsewhere: str) -> None:
         again()
 
     assert "one chain per loop" in str(caught[0])
+
+
+@pytest.mark.parametrize("how", ["drain", "aclose"])
+def test_a_chain_is_not_ended_from_another_loop(how: str) -> None:
+    """Its sockets and its waiting calls belong to a loop that runs, and go on as if nothing had been."""
+
+    async def main() -> str:
+        async with chain_of(ScriptedEndpoint(answers("hello"), name="a")) as chain:
+            await chain.complete("hi")
+            with pytest.raises(ConfigError, match="one chain per loop"):
+                await asyncio.to_thread(asyncio.run, getattr(chain, how)())
+            return (await chain.complete("hi")).text
+
+    assert asyncio.run(main()) == "hello"
+
+
+def test_a_chain_outlives_its_loop_and_can_be_closed() -> None:
+    """What a loop that is over has left behind may be cleared away in the next."""
+    chain = chain_of(ScriptedEndpoint(answers("hello"), name="a"))
+    asyncio.run(chain.complete("hi"))
+
+    assert asyncio.run(chain.drain()) == 0
