@@ -43,6 +43,9 @@ MESSAGES = [
 
 # Between two contenders' first calls, so that they do not all want the processor in the same instant.
 STAGGER_S = 0.009
+# Between two words of an answer whose cost is measured: each in a packet of its own, as from providers,
+# and as fast as they go.
+WORD_S = 1e-9
 # From an order to the play that it orders.
 PREPARE_S = 0.4
 
@@ -279,22 +282,23 @@ async def sixty_seconds(run: Run) -> None:
 
 async def costs(run: Run) -> None:
     """CPU per call at a healthy endpoint, one contender and one call at a time, contenders in turns."""
-    healthy = {name: {"tokens": 32} for name in NAMES}
-    for name in run.names:
-        await run.set_up(name, "cost", healthy, {"text": text(32)})
-        for stream in (False, True):
-            await run.workers[name].tell("measure", key="cost", calls=10, stream=stream)
     found: dict[str, Any] = {name: {"plain": [], "stream": []} for name in run.names}
+    for kind, pace_s in (("plain", 0.0), ("stream", WORD_S)):
+        for name in run.names:
+            healthy = {f"{kind}-{one}": {"tokens": 32, "pace_s": pace_s} for one in NAMES}
+            await run.set_up(name, kind, healthy, {"text": text(32)})
+            await run.workers[name].tell("measure", key=kind, calls=10, stream=kind == "stream")
     for number in range(run.size.cost_rounds):
         for place in range(len(run.names)):
             name = run.names[(place + number) % len(run.names)]
-            for kind, stream in (("plain", False), ("stream", True)):
-                calls = run.size.cost_calls
-                one = await run.workers[name].tell("measure", key="cost", calls=calls, stream=stream)
+            for kind in ("plain", "stream"):
+                told = {"key": kind, "calls": run.size.cost_calls, "stream": kind == "stream"}
+                one = await run.workers[name].tell("measure", **told)
                 found[name][kind].append([round(one["cpu_s"] * 1e6, 1), round(one["wall_s"] * 1e6, 1)])
                 found[name]["rss_kib"] = one["rss_kib"]
         say(f"  cost of a healthy call: round {number + 1}/{run.size.cost_rounds}")
-    await run.all_tell("close", {name: {"key": "cost"} for name in run.names})
+    for kind in ("plain", "stream"):
+        await run.all_tell("close", {name: {"key": kind} for name in run.names})
     run.results["costs"] = found
 
 

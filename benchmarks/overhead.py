@@ -34,6 +34,8 @@ import fallbackio
 from fallbackio.simulator import Behaviour, Simulator
 
 CHUNKS = 32
+# Each word in a packet of its own, and as fast as they go.
+PACE_S = 1e-9
 MESSAGES = [
     {"role": "system", "content": "You answer in one sentence."},
     {"role": "user", "content": "Summarize this ticket: the printer on the third floor is on fire."},
@@ -61,9 +63,13 @@ class Row:
 
 
 async def serve() -> None:
-    """The other process: one healthy endpoint, until standard input closes."""
+    """The other process: one healthy endpoint, until standard input closes.
+
+    And one that sends its words one by one, as providers do; the other's leave in one packet.
+    """
     async with Simulator() as simulator:
         simulator.add("healthy", Behaviour(tokens=CHUNKS))
+        simulator.add("spoken", Behaviour(tokens=CHUNKS, pace_s=PACE_S))
         print(simulator.endpoint("healthy").url("openai"), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
@@ -166,23 +172,24 @@ async def hedging(base_url: str, rounds: int, calls: int) -> float:
 
 async def overhead(rounds: int, calls: int) -> tuple[list[Row], float]:
     """The rows of the first table, and what a hedge adds."""
-    async with Server() as base_url, aiohttp.ClientSession() as session:
-        url = f"{base_url}/chat/completions"
-        spec = fallbackio.Endpoint("m", base_url=base_url, api_key="key")
-        async with fallbackio.Chain([spec]) as chain:
-            rows = [
-                await compare(
-                    "`complete()`", bare(session, url, stream=False), ours(chain, stream=False), rounds, calls
-                ),
-                await compare(
-                    f"`stream()` of {CHUNKS} chunks",
-                    bare(session, url, stream=True),
-                    ours(chain, stream=True),
-                    rounds,
-                    calls,
-                ),
-            ]
+    async with Server() as base_url:
+        spoken_url = base_url.replace("/healthy/", "/spoken/")
+        rows = [
+            await beside_bare("`complete()`", base_url, rounds, calls, stream=False),
+            await beside_bare(f"`stream()` of {CHUNKS} chunks", spoken_url, rounds, calls, stream=True),
+            await beside_bare("the same in one packet", base_url, rounds, calls, stream=True),
+        ]
         return rows, await hedging(base_url, rounds, calls)
+
+
+async def beside_bare(name: str, base_url: str, rounds: int, calls: int, *, stream: bool) -> Row:
+    """A call through a chain of one endpoint beside the same call by hand."""
+    url = f"{base_url}/chat/completions"
+    spec = fallbackio.Endpoint("m", base_url=base_url, api_key="key")
+    async with aiohttp.ClientSession() as session, fallbackio.Chain([spec]) as chain:
+        return await compare(
+            name, bare(session, url, stream=stream), ours(chain, stream=stream), rounds, calls
+        )
 
 
 IMPORT = f"""
@@ -243,7 +250,7 @@ def main() -> None:
     text = report(rows, hedge_s, import_cost(9), options.rounds, options.calls)
     print(text)
     if options.write:
-        save("overhead", dict(zip(("plain", "stream"), map(asdict, rows), strict=True)))
+        save("overhead", dict(zip(("plain", "stream", "packet"), map(asdict, rows), strict=True)))
         write("overhead", text)
 
 
