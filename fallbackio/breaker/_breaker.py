@@ -367,6 +367,19 @@ class Breaker(Circuit):
             self._due = max(self._due, moment + asked_s)
             self._free = False
 
+    def retire(self, reason: str) -> None:
+        """Tell of no more moves; if it is not closed, `reason` is told as why it is now.
+
+        For one whose place another takes, or none: whoever shows states would show its last one for ever.
+
+        Example:
+            >>> breaker.retire("the chain was reloaded")
+        """
+        tell, self._on_move = self._on_move, None
+        if tell is not None and self.phase != "closed":
+            moved = BreakerMoved(endpoint=self.name, old=self.phase, new="closed", open_s=0, reason=reason)
+            self._outbox.guarded(tell, partial(tell, moved), default=None)
+
     def follow(self, policy: BreakerPolicy) -> None:
         """Judge by another policy from now on; what it knows and the period it is in are kept.
 

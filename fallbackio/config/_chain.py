@@ -29,7 +29,7 @@ from fallbackio.chain import (
 )
 from fallbackio.config._making import Making
 from fallbackio.config._pools import arranged, resolve_steps
-from fallbackio.config._reload import Reloaded, Source, reloaded, succeeding
+from fallbackio.config._reload import Reloaded, Source, reloaded, retire, succeeding
 from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ChainClosed, ConfigError
 from fallbackio.events import ChainSink, EventSink
@@ -249,6 +249,7 @@ class Chain(Coordinator):
         making.session.follow(fresh._making.session)
         self._tell.warn(None if fresh._tell.rate is None else fresh._tell.rate.policy, setup.name)
         self._source, self._making, self._setup = source, making, setup
+        retire(old, setup)
         return reloaded(old, setup, source.path)
 
     def check(self, *, ignore: Iterable[str] = ()) -> list[Finding]:

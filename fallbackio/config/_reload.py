@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     C = TypeVar("C", bound=Chain)
 
-__all__ = ["Reloaded", "Source", "reloaded", "succeeding"]
+__all__ = ["Reloaded", "Source", "reloaded", "retire", "succeeding"]
 
 logger = logging.getLogger("fallbackio")
 
@@ -76,6 +76,14 @@ def succeeding(old: Setup, fresh: Setup, making: Making) -> Setup:
     steps = making.taken_over(fresh.steps, old.named)
     same_budget = fresh.budget.ratio == old.budget.ratio
     return evolve(fresh, steps=steps, budget=old.budget if same_budget else fresh.budget)
+
+
+def retire(old: Setup, new: Setup) -> None:
+    """Breakers that nobody asks from now on say no more; calls under way go on with them."""
+    asked = {id(route.breaker) for route in new.routes}
+    for route in old.routes:
+        if id(route.breaker) not in asked:
+            route.breaker.retire("the chain was reloaded")
 
 
 def reloaded(old: Setup, new: Setup, path: Path) -> Reloaded:

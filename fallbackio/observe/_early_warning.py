@@ -75,7 +75,17 @@ class FallbackRate:
         risen: Whether it has warned and not taken that back.
     """
 
-    __slots__ = ("_chain", "_long", "_reasons", "_rose_at", "_short", "_tell", "_threshold", "policy")
+    __slots__ = (
+        "_chain",
+        "_long",
+        "_looked_at",
+        "_reasons",
+        "_rose_at",
+        "_short",
+        "_tell",
+        "_threshold",
+        "policy",
+    )
 
     def __init__(self, policy: EarlyWarning, chain: str, tell: Callable[[Event], None]) -> None:
         self.policy = policy
@@ -86,6 +96,7 @@ class FallbackRate:
         # Why and where calls fell back: (slot of the short window, counts), the oldest first.
         self._reasons: deque[tuple[float, Counter[tuple[str, str]]]] = deque(maxlen=BUCKETS)
         self._rose_at: float | None = None
+        self._looked_at = 0.0  # when a call last asked whether that is over
         self._threshold = 0.0  # that was crossed
 
     def began(self, now: float) -> None:
@@ -128,6 +139,7 @@ class FallbackRate:
         if rate < threshold:
             return
         self._rose_at, self._threshold = now, threshold
+        self._looked_at = now
         reasons = self._recent(now)
         self._tell(
             FallbackRateRose(
@@ -142,14 +154,22 @@ class FallbackRate:
             )
         )
 
+    def withdraw(self) -> None:
+        """Take a warning back that stands: nobody counts here any more."""
+        if self._rose_at is not None:
+            self._fell(_share(self._short.failures, self._short.calls), self._looked_at - self._rose_at)
+
     def _clear(self, now: float, rose_at: float) -> None:
-        short = self._short
+        short, self._looked_at = self._short, now
         rate = _share(short.failures, short.calls)
         # Fewer calls than a rate can be made of end it only by a whole window without a fallback.
         told = short.calls >= self.policy.min_calls or not short.failures
         if told and rate <= self.policy.clear_ratio * self._threshold:
-            self._rose_at = None
-            self._tell(FallbackRateFell(chain=self._chain, ratio=rate, lasted_s=now - rose_at))
+            self._fell(rate, now - rose_at)
+
+    def _fell(self, ratio: float, lasted_s: float) -> None:
+        self._rose_at = None
+        self._tell(FallbackRateFell(chain=self._chain, ratio=ratio, lasted_s=lasted_s))
 
     def _usual(self) -> float:
         """The share before the short window."""

@@ -117,6 +117,8 @@ class Fanout:
     def warn(self, policy: EarlyWarning | None, chain: str) -> None:
         """Warn of the chain's fallback rate by this policy from now on; the same one goes on counting."""
         if self.rate is None or policy != self.rate.policy:
+            if self.rate is not None:
+                self.rate.withdraw()
             self.rate = None if policy is None else FallbackRate(policy, chain, self)
 
     def __call__(self, event: Event) -> None:

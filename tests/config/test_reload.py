@@ -11,12 +11,15 @@ from pathlib import Path
 import anyio
 import attrs
 import pytest
+from prometheus_client import CollectorRegistry
 
 import fallbackio
 from fallbackio import Chain, ConfigError, Endpoint
 from fallbackio.chain import Route
 from fallbackio.config._making import LEARNT
 from fallbackio.errors import ChainExhausted, DeadlineExceeded, ServerFault
+from fallbackio.events import BreakerMoved, FallbackRateFell, FallbackRateRose
+from fallbackio.observe.prometheus import PrometheusSink
 from fallbackio.simulator import Behaviour, Cut, RateLimit, Simulator
 from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, fails, virtual_time
 
@@ -367,6 +370,60 @@ def test_the_early_warning_goes_on_counting_unless_it_changes(tmp_path: Path) ->
     file_of(tmp_path, "a", 'early_warning = "off"')
     chain.reload()
     assert chain._tell.rate is None
+
+
+@pytest.mark.parametrize("how", ["asked no more", "asked otherwise"])
+@virtual_time
+async def test_a_circuit_does_not_stay_open_in_telemetry(how: str, tmp_path: Path) -> None:
+    """Whoever takes a broken endpoint out, or mends its key, ends its alert; last calls do not renew it."""
+    old = ScriptedEndpoint(fails(DOWN), fails(DOWN), fails(DOWN, after_s=5), name="a")
+    mended = ScriptedEndpoint(answers("mended"), name="a")
+    spare = ScriptedEndpoint(answers("spare"), name="b")
+    playing_now = {"a": old, "b": spare}
+    registry, sink = CollectorRegistry(), RecordingSink()
+    settings = "breaker = { consecutive = 2, rates = [] }\nmax_retries = 0"
+    chain = Chain.from_toml(
+        file_of(tmp_path, "ab", settings),
+        adjust=lambda one: playing_now[one.name].endpoint,
+        sinks=[sink, PrometheusSink(registry)],
+    )
+
+    def shown(state: str) -> float | None:
+        labels = {"chain": "chat", "endpoint": "a", "state": state}
+        return registry.get_sample_value("fallbackio_breaker_state", labels)
+
+    await chain.complete("hi")
+    await chain.complete("hi")
+    assert shown("open") == 1
+    async with anyio.create_task_group() as group:
+        await anyio.sleep(60)
+        group.start_soon(chain.complete, "hi")  # the probe
+        await anyio.sleep(1)
+        playing_now["a"] = mended
+        if how == "asked no more":
+            file_of(tmp_path, "b", settings)
+        chain.reload()
+        assert (shown("open"), shown("half_open"), shown("closed")) == (0, 0, 1)
+
+    assert shown("open") == 0
+    assert [move.reason for move in sink.of(BreakerMoved)][-1] == "the chain was reloaded"
+
+
+@virtual_time
+async def test_an_early_warning_is_taken_back_with_its_settings(tmp_path: Path) -> None:
+    """What nobody counts any more does not stand for ever."""
+    a, b = ScriptedEndpoint(fails(DOWN), name="a"), ScriptedEndpoint(answers("b"), name="b")
+    sink = RecordingSink()
+    settings = "breaker = { consecutive = 1000, rates = [] }\nmax_retries = 0"
+    chain = Chain.from_toml(file_of(tmp_path, "ab", settings), adjust=playing(a, b), sinks=[sink])
+    for _ in range(30):
+        await chain.complete("hi")
+    assert chain.health().fallback_rate_risen
+
+    file_of(tmp_path, "ab", f'{settings}\nearly_warning = "off"')
+    chain.reload()
+
+    assert (len(sink.of(FallbackRateRose)), len(sink.of(FallbackRateFell))) == (1, 1)
 
 
 @virtual_time
