@@ -201,7 +201,7 @@ class _Contest(Generic[E, T]):
         self._due = clock.now() + self._delay if self._delay < math.inf else math.inf
         if self._others is not None:
             self._nap.cancel()
-        elif 0 < self._due < math.inf:
+        elif self._due < math.inf:
             self._timer = clock.call_at(self._due, self._open_lanes)
 
     def _open_lanes(self) -> None:

@@ -279,16 +279,23 @@ class Stream:
 
     def _trimmed(self, batch: Sequence[Delta]) -> list[Delta]:
         """The deltas of a continuation without what they repeat; the first that is left is the seam."""
-        kept: list[Delta] = []
-        for delta in batch:
-            if self._overlap is None or not delta.text:
-                kept += self._rest_of_overlap() if delta.finish_reason is not None else []
-                kept.append(delta)
-                continue
-            if text := self._overlap.feed(delta.text):
-                self._overlap = None
-                kept.append(attrs.evolve(delta, text=text, seam=True))
-        return kept
+        kept = [self._compared(delta) for delta in batch]
+        return [delta for delta in kept if delta is not None]
+
+    def _compared(self, delta: Delta) -> Delta | None:
+        overlap, ends = self._overlap, delta.finish_reason is not None
+        if overlap is None or not (delta.text or ends):
+            return delta
+        text = overlap.feed(delta.text)
+        if ends:  # nothing more comes to compare with
+            text += overlap.end()
+        if text:
+            self._overlap = None
+            return attrs.evolve(delta, text=text, seam=True)
+        # Held back or dropped; what else it says goes on.
+        bare = attrs.evolve(delta, text="", logprobs=None)
+        said = ends or bare.usage or bare.reasoning or bare.tool_calls or bare.refusal or bare.extra
+        return bare if said else None
 
     def _rest_of_overlap(self) -> list[Delta]:
         """What was held back to compare, when nothing more comes to compare it with."""

@@ -41,12 +41,7 @@ class Ramp:
         """The share of its calls that it is to get, over 0 and up to 1."""
         if since != self._since:
             self._since, self._share, self._at, self._pace = since, FIRST_SHARE, since, 1.0
-        if self._share >= 1.0 or self._ramp_s <= 0:
-            return 1.0
-        share = self._share + self._pace * (now - self._at) / self._ramp_s
-        if share >= 1.0:
-            self._share = share = 1.0
-        return share
+        return self.seen(now, since)
 
     def seen(self, now: float, since: float) -> float:
         """As `share`, for who only looks: a recovery that no call has seen yet stays so."""

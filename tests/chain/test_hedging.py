@@ -327,6 +327,25 @@ async def test_the_budget_bounds_hedges_and_falls_to_the_floor() -> None:
         assert b.stats.requests <= 0.2 * 200
 
 
+@virtual_time
+async def test_a_hedge_that_could_not_be_afforded_is_tried_again_a_delay_later() -> None:
+    """The budget puts a hedge off and does not call it off."""
+    a, b = ScriptedEndpoint(stalls(), name="a"), ScriptedEndpoint(answers("b", after_s=1.5), name="b")
+    chain = fallbackio.Chain([a.endpoint, b.endpoint], strategy=Hedge(delay=1), attempt_timeout=60)
+    at: list[float] = []
+
+    async def ask() -> None:
+        assert (await chain.complete("hi")).text == "b"
+        at.append(round(anyio.current_time(), 3))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(ask)
+
+    # Three extras at once are always allowed, so the fourth waits until theirs have ended.
+    assert at == [2.5, 2.5, 2.5, 4.5]
+
+
 @pytest.mark.parametrize(
     "strategy", [fallbackio.Sequence(), Hedge(delay=0.25), Race()], ids=["sequence", "hedge", "race"]
 )

@@ -479,6 +479,94 @@ async def test_a_continuation_that_repeats_nothing_loses_nothing() -> None:
         assert await read(stream) == "the cat the other cat"
 
 
+def one_delta(**said: Any) -> Any:
+    """A step that says all of it in one piece."""
+
+    async def step(request: fallbackio.Request) -> AsyncGenerator[fallbackio.Delta, None]:
+        yield fallbackio.Delta(**said)
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("three four", "one two three four"), ("four", "one two three fourfour")],
+    ids=["repeated", "too short to tell"],
+)
+@virtual_time
+async def test_a_last_piece_that_is_trimmed_keeps_what_else_it_says(text: str, whole: str) -> None:
+    """How an answer ended and what it used is not lost with text that was said before."""
+    a = ScriptedEndpoint(breaks(after_words=4, text="one two three four"), name="a")
+    b = ScriptedEndpoint(
+        one_delta(text=text, finish_reason="length", usage=fallbackio.Usage(completion_tokens=2)), name="b"
+    )
+
+    async with chain_of(a, b).stream("count") as stream:
+        deltas = [delta async for delta in stream]
+
+    assert stream.reply.text == "".join(delta.text for delta in deltas) == whole
+    assert stream.reply.finish_reason == deltas[-1].finish_reason == "length"
+    assert stream.reply.usage.completion_tokens == 4 + 2
+
+
+@virtual_time
+async def test_text_that_was_held_back_comes_before_the_end() -> None:
+    """A continuation as short as a word of the text before is delivered, and the end is the last piece."""
+    a = ScriptedEndpoint(breaks(after_words=4, text="one two three four "), name="a")
+    b = ScriptedEndpoint(answers("two"), name="b")
+
+    async with chain_of(a, b).stream("count") as stream:
+        deltas = [delta async for delta in stream]
+
+    assert stream.reply.text == "one two three four two"
+    assert [delta.finish_reason for delta in deltas if delta.finish_reason] == [deltas[-1].finish_reason]
+
+
+@virtual_time
+async def test_an_answer_that_begins_anew_is_compared_with_nothing() -> None:
+    """After a continuation that led to a call and broke, the new answer is delivered whole."""
+
+    async def calls(request: fallbackio.Request) -> AsyncGenerator[fallbackio.Delta, None]:
+        yield fallbackio.Delta(tool_calls=(ToolCallDelta(0, "1", "f", '{"a":'),))
+        raise ConnectionFailed("cut")
+
+    a = ScriptedEndpoint(breaks(after_words=3, text="one two three four"), name="a")
+    c = ScriptedEndpoint(answers("one two three four"), name="c")
+    steps = [a.endpoint, Endpoint.calling(calls, name="b"), c.endpoint]
+
+    async with fallbackio.Chain(steps, on_break=("continue", "restart")).stream("count") as stream:
+        deltas = [delta async for delta in stream]
+
+    anew = next(at for at, delta in enumerate(deltas) if isinstance(delta, fallbackio.Restarted))
+    assert "".join(delta.text for delta in deltas[anew:]) == stream.reply.text == "one two three four"
+
+
+@virtual_time
+async def test_what_the_consumer_raises_is_not_replaced() -> None:
+    """An answer that proves broken when its block is left gives way to the block's own error."""
+    chain = fallbackio.Chain([Endpoint.calling(half_a_call, name="a")])
+
+    with pytest.raises(ValueError, match="mine"):
+        async with chain.stream("hi") as stream:
+            await anext(stream)
+            await anext(stream)
+            raise ValueError("mine")
+
+    assert stream.report.attempts[0].outcome == "failed"
+
+
+@virtual_time
+async def test_a_stream_that_was_left_gives_nothing_more() -> None:
+    """What had arrived and was not taken is gone with the block."""
+    a = ScriptedEndpoint(answers("one two three"), name="a")
+
+    async with chain_of(a, commit="complete").stream("count") as stream:
+        assert (await anext(stream)).text == "one "
+
+    with pytest.raises(StreamBroken):
+        await anext(stream)
+
+
 @virtual_time
 async def test_restart_says_so_and_begins_anew() -> None:
     """A `Restarted` delta tells the consumer to drop what it has; the reply is the new answer."""
