@@ -219,10 +219,8 @@ class Stream:
         if batch:
             self._ready.extend(batch if self._overlap is None else self._trimmed(batch))
             return
-        self._ready.extend(self._rest_of_overlap())
-        if not self._ready:
-            self._finish(call, reading.attempt)
-            await close(reading.upstream)  # where only the terminator was missing
+        self._finish(call, reading.attempt)
+        await close(reading.upstream)  # where only the terminator was missing
 
     def _finish(self, call: Call, attempt: Try) -> None:
         self._over = True
@@ -296,12 +294,6 @@ class Stream:
         bare = attrs.evolve(delta, text="", logprobs=None)
         said = ends or bare.usage or bare.reasoning or bare.tool_calls or bare.refusal or bare.extra
         return bare if said else None
-
-    def _rest_of_overlap(self) -> list[Delta]:
-        """What was held back to compare, when nothing more comes to compare it with."""
-        overlap, self._overlap = self._overlap, None
-        text = overlap.end() if overlap is not None else ""
-        return [Delta(text, seam=True)] if text else []
 
     def _broken(self, call: Call, error: AttemptError) -> StreamBroken:
         self._over = True
