@@ -407,6 +407,48 @@ async def test_content_is_captured_on_request_only() -> None:
         assert CANARY not in attempt.to_json()
 
 
+INLINE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{CANARY}"}}
+
+
+@pytest.mark.parametrize(
+    ("message", "parts"),
+    [
+        (
+            {"role": "user", "content": [{"type": "image_url", "image_url": "https://example.com/a.png"}]},
+            [{"type": "uri", "modality": "image", "uri": "https://example.com/a.png"}],
+        ),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": None}]}, [{"type": "image_url"}]),
+        (
+            {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "seen"}, INLINE]},
+            [
+                {
+                    "type": "tool_call_response",
+                    "id": "c1",
+                    "response": [{"type": "text", "content": "seen"}, {"type": "image_url"}],
+                }
+            ],
+        ),
+        (
+            {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "function": "look"}]},
+            [{"type": "tool_call", "id": "c1", "name": "", "arguments": None}],
+        ),
+        ({"role": "user", "content": "half a \ud83d sign"}, None),
+        ({"role": "tool", "tool_call_id": "c1", "content": {"much": 2**70}}, None),
+    ],
+    ids=["bare address", "no address", "inline in a tool's answer", "bare function", "surrogate", "number"],
+)
+@virtual_time
+async def test_what_is_odd_in_a_prompt_costs_no_span(message: dict[str, Any], parts: Any) -> None:
+    """Its form is the provider's to judge; inline data stays out, and what is no JSON is left out."""
+    otel, endpoint = Otel(), ScriptedEndpoint(answers("fine"), name="a")
+    async with chain_of(endpoint, otel=otel, capture_content=True) as chain:
+        await chain.complete([message])
+
+    said = facts(otel.call()).get("gen_ai.input.messages")
+    assert (parts and [{"role": message["role"], "parts": parts}]) == (said and orjson.loads(said))
+    assert len(otel.attempts()) == 1
+
+
 @virtual_time
 async def test_what_is_not_sampled_is_not_made() -> None:
     """Where the sampler says no there are no spans of attempts, and nothing is kept."""

@@ -101,7 +101,7 @@ class Spans:
         if not span.is_recording():
             return
         if event.request is not None:
-            span.set_attribute("gen_ai.input.messages", input_messages(event.request.messages))
+            _set(span, "gen_ai.input.messages", input_messages(event.request.messages))
         self._calls[event.call] = _Call(span, set_span_in_context(span), event.operation, common)
 
     def _asked(self, call: _Call, event: AttemptStarted) -> None:
@@ -129,7 +129,7 @@ class Spans:
         span = call.span
         span.set_attributes(_sums(event) | said)
         if event.reply is not None:
-            span.set_attribute("gen_ai.output.messages", output_messages(event.reply.choices))
+            _set(span, "gen_ai.output.messages", output_messages(event.reply.choices))
         if event.error is not None:
             span.set_status(_error(event.error))
         span.end()
@@ -170,6 +170,11 @@ class Spans:
 
 def _wall_ns() -> int:
     return int(clock.wall() * 1e9)
+
+
+def _set(span: Span, name: str, text: str | None) -> None:
+    if text is not None:
+        span.set_attribute(name, text)
 
 
 def _failover(event: FailedOver | StreamResumed) -> Attributes:
