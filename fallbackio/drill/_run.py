@@ -68,9 +68,8 @@ class Run:
     _phase: int = -1
     _began: float = 0.0
     _failed: int = 0
-    _under_way: dict[int, tuple[float, int]] = field(
-        factory=dict
-    )  # calls, with when they were due and the phase
+    # Calls by their number, with when they were due and the phase.
+    _under_way: dict[int, tuple[float, int]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.watch = Watch.over(self.log, self.parts, self._now, lambda: self._phase)
