@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -151,11 +151,15 @@ class FrameReader:
 
         self._buffer = EventStreamBuffer()
 
-    def feed(self, chunk: bytes) -> list[tuple[Headers, bytes]]:
-        """Headers and payload of each frame that `chunk` completes; raises `BadAnswer`."""
+    def feed(self, chunk: bytes) -> Iterator[tuple[Headers, bytes]]:
+        """Headers and payload of each frame that `chunk` completes; raises `BadAnswer`.
+
+        One by one, so that a frame that says what is wrong is read before garbage behind it.
+        """
         try:
             self._buffer.add_data(chunk)
-            return [(frame.headers, frame.payload) for frame in self._buffer]
+            for frame in self._buffer:
+                yield frame.headers, frame.payload
         except Exception as error:  # noqa: BLE001 - garbage makes it raise ParserError, struct.error, KeyError, …
             raise BadAnswer(f"a malformed frame in the event stream ({type(error).__name__})") from None
 

@@ -228,6 +228,15 @@ def test_a_flipped_bit(at: int) -> None:
         CLIENT.reader().feed(bytes(whole) + b"\0" * 2**16)
 
 
+@pytest.mark.parametrize("step", [0, 7])
+def test_an_error_is_read_before_what_is_broken_behind_it(step: int) -> None:
+    """However the bytes are cut, what is said first counts: an error's frame, not garbage after it."""
+    garbage = exception("internalServerException")[40:]
+
+    with pytest.raises(RateLimited):
+        read(event("messageStart", role="assistant") + exception("throttlingException") + garbage, step)
+
+
 def test_usage_is_waited_for_after_the_end() -> None:
     """The stop frame gives the finish reason, but the stream is done only with its metadata."""
     reader = CLIENT.reader()

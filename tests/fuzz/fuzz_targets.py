@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 from fuzz_mutation import SEEDS, Seed, pieces
 from multidict import CIMultiDict
 
@@ -20,7 +21,7 @@ from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS, Dialect
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.errors import AttemptError, BadAnswer
-from fallbackio.model import Delta, Reply
+from fallbackio.model import Delta, Message, Reply
 
 __all__ = [
     "Check",
@@ -172,5 +173,13 @@ def said(deltas: Sequence[Delta]) -> object:
 
 
 def said_by(reply: Reply) -> object:
-    """The same of a reply."""
-    return [(choice.message, choice.finish_reason) for choice in reply.choices]
+    """The same of a reply; whom a chain asked for it is not the answer's."""
+    return [(_said(choice.message), choice.finish_reason) for choice in reply.choices]
+
+
+def _said(message: Message) -> Message:
+    state = message.extra.get("provider_state")
+    if not isinstance(state, dict):
+        return message
+    said = {name: value for name, value in state.items() if name not in ("asked", "account")}
+    return attrs.evolve(message, extra={**message.extra, "provider_state": said})

@@ -175,7 +175,7 @@ class BedrockReader:
     def feed(self, chunk: bytes) -> list[Delta]:
         """The deltas that `chunk` completes."""
         deltas: list[Delta] = []
-        frames = [] if self.finished else self._frames.feed(chunk)
+        frames = () if self.finished else self._frames.feed(chunk)
         for headers, payload in frames:
             if self.finished:
                 break
