@@ -158,8 +158,8 @@ class Fanout:
         for courier, mark in marks:
             if not mark.is_set():
                 logger.warning(
-                    "a sink of type %s is stuck: about %d events were not delivered within %g s of closing",
-                    type(courier.sink).__name__,
+                    "the sink %s is stuck: about %d events were not delivered within %g s of closing",
+                    _called(courier.sink),
                     courier.waiting,
                     DRAIN_S,
                 )
@@ -167,14 +167,13 @@ class Fanout:
     def _complain(self, sink: EventSink) -> None:
         if id(sink) not in self._complained:
             self._complained.add(id(sink))
-            logger.exception("a sink of type %s raised; this is logged once", type(sink).__name__)
+            logger.exception("the sink %s raised; this is logged once", _called(sink))
 
     def _complain_of_drops(self, courier: Courier) -> None:
         if self._throttle.admits(id(courier), clock.now()):
             logger.warning(
-                "a sink of type %s is too far behind: %d events were dropped so far; "
-                "this is logged once a minute",
-                type(courier.sink).__name__,
+                "the sink %s is too far behind: %d events were dropped so far; this is logged once a minute",
+                _called(courier.sink),
                 courier.dropped,
                 extra={"fallbackio_dropped": courier.dropped},
             )
@@ -193,8 +192,15 @@ def _bound(given: Any, chain: str) -> EventSink:
         raise ConfigError(f"a sink must be callable with one event, {type(sink).__name__} is not")
     if iscoroutinefunction(sink) or iscoroutinefunction(type(sink).__call__):
         raise ConfigError(
-            f"a sink must be a plain function, {getattr(sink, '__qualname__', type(sink).__name__)} is "
-            "async; it runs in a thread of its own and may simply block"
+            f"a sink must be a plain function, {_called(sink)} is async; it runs in a thread of its own "
+            "and may simply block"
         )
     bound: EventSink = sink
     return bound
+
+
+def _called(sink: Any) -> str:
+    """The function's name, or the class's."""
+    given = sink.fn if isinstance(sink, _Inline) else sink
+    name: str = getattr(given, "__qualname__", type(given).__qualname__)
+    return name

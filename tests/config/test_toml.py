@@ -441,6 +441,14 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
         Chain.from_toml(tmp_path / "latin.toml")
 
 
+def test_a_byte_order_mark_is_no_slip(tmp_path: Path) -> None:
+    """Some editors write one, and nobody sees it."""
+    path = tmp_path / "chain.toml"
+    path.write_text('[chain.chat]\nsteps = ["ollama/llama3"]', encoding="utf-8-sig")
+
+    assert read_toml(path).name == "chat"
+
+
 def test_a_chain_is_picked_by_its_name(tmp_path: Path) -> None:
     """Only where there are several; the chain is called so in logs and events."""
     several = written(

@@ -38,7 +38,7 @@ class ChainFile:
         settings: Keyword arguments of `Chain`, as far as the file gives them.
 
     Example:
-        >>> given = fallbackio.config.read_toml("chain.toml")
+        >>> given = fallbackio.config.files.read_toml("chain.toml")
         >>> chain = given.mapped(lambda one: attrs.evolve(one, max_in_flight=4)).build()
     """
 
@@ -73,7 +73,7 @@ class ChainFile:
             ConfigError: For a missing key or address, or a setting out of its range.
 
         Example:
-            >>> chain = fallbackio.config.read_toml("chain.toml").build(sinks=[print])
+            >>> chain = fallbackio.config.files.read_toml("chain.toml").build(sinks=[print])
         """
         return Chain(self.steps, **self.keywords(more))
 
@@ -117,7 +117,7 @@ def sections_of(path: str | os.PathLike[str]) -> tuple[Sections, list[Problem]]:
     """All of a file, and what is wrong with it; raises `ConfigError` if it cannot be read at all."""
     path = _shown(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a byte order mark before it
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError:
