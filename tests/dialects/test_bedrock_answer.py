@@ -237,6 +237,14 @@ def test_an_error_is_read_before_what_is_broken_behind_it(step: int) -> None:
         read(event("messageStart", role="assistant") + exception("throttlingException") + garbage, step)
 
 
+@pytest.mark.parametrize("step", [0, 7])
+def test_nothing_behind_the_end_is_looked_at(step: int) -> None:
+    """An answer that is whole stays so, whatever comes behind it, in the same piece or in another."""
+    garbage = exception("internalServerException")[40:]
+
+    assert "Hi" == assemble(read(piece(text="Hi") + STOP + METADATA + garbage, step)).text
+
+
 def test_usage_is_waited_for_after_the_end() -> None:
     """The stop frame gives the finish reason, but the stream is done only with its metadata."""
     reader = CLIENT.reader()

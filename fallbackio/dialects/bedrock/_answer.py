@@ -177,8 +177,6 @@ class BedrockReader:
         deltas: list[Delta] = []
         frames = () if self.finished else self._frames.feed(chunk)
         for headers, payload in frames:
-            if self.finished:
-                break
             if headers.get(":message-type") != "event":
                 if self._stopped:
                     self.finished = True  # what fails after the end takes nothing from the answer
@@ -195,6 +193,8 @@ class BedrockReader:
                 raise BadAnswer(f"a malformed event of {len(payload):,} bytes in the stream") from None
             if delta is not None:
                 deltas.append(delta)
+            if self.finished:
+                break  # before the next frame is looked at, which may be garbage
         return deltas
 
     def end(self) -> list[Delta]:
