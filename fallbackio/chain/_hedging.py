@@ -31,14 +31,23 @@ class Hedging:
     def another(self, running: int, *, extra: bool) -> Try | None:
         """The next endpoint that may be asked; an extra one only as strategy and budget allow."""
         hedge = extra and self.strategy.extra_load is not None
-        if hedge and not self._affordable(running):
+        if hedge and running >= self.strategy.most_at_once:
+            return None
+        if hedge and self._is_left_behind():
+            hedge = False
+        if hedge and not self.call.plan.budget.allows():
             return None
         now = clock.now()
         ask = self.call.plan.fresh(now, self.call.deadline, beside=extra)
         return None if ask is None else self.call.start(ask, now, extra=hedge)
 
-    def _affordable(self, running: int) -> bool:
-        return running < self.strategy.most_at_once and self.call.plan.budget.allows()
+    def _is_left_behind(self) -> bool:
+        """Whether the call waits only where other calls wait no more: then moving on is no extra load.
+
+        A breaker trips within seconds of an endpoint's falling silent; without this the calls that the
+        budget had not hedged by then would sit there until their time is up.
+        """
+        return all(leg.route.breaker.phase != "closed" for leg in self.call.plan.legs.made if leg.tries)
 
     async def attempt(self, attempt: Try, alive: Callable[[], None]) -> Opened:
         """Read up to the first content; a failure that would come everywhere is fatal."""

@@ -721,3 +721,31 @@ async def test_a_spare_that_began_later_is_not_blamed_for_losing() -> None:
 
             assert b.stats.requests == 30
             assert chain._routes[1].breaker.phase == "closed"
+
+
+@virtual_time
+async def test_calls_leave_an_endpoint_with_its_breaker_whatever_the_budget() -> None:
+    """Who waits where the breaker has tripped moves on at the next delay, and spends no budget on it."""
+    silent, well = ScriptedEndpoint(stalls(), name="silent"), ScriptedEndpoint(answers("hello"), name="well")
+    policy = fallbackio.BreakerPolicy(consecutive=3)
+    took: list[float] = []
+
+    async def ask(chain: fallbackio.Chain) -> None:
+        began = anyio.current_time()
+        await chain.complete("hi")
+        took.append(anyio.current_time() - began)
+
+    async with fallbackio.Chain(
+        [silent.endpoint, well.endpoint],
+        strategy=Hedge(delay=1.0, extra_load=0.01),
+        breaker=policy,
+        attempt_timeout=60,
+    ) as chain:
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(ask, chain)
+
+    # Three hedges are allowed at once; they trip the breaker, and the rest follow a delay later.
+    assert sorted(took) == pytest.approx([1.0] * 3 + [2.0] * 17, abs=0.01)
+    assert silent.requests == 20
+    assert well.requests == 20
