@@ -280,7 +280,7 @@ class Plan:
         return typical is not None and typical > left_s
 
     def _later(self, now: float, deadline: float) -> Send | Wait | None:
-        """A repeat, or the first try of an endpoint that rests; earliest first."""
+        """A repeat, or the wait for one, or for the first try of an endpoint that rests; earliest first."""
         while True:
             leg = min(self.legs, key=lambda leg: self._when(leg, now))
             when = self._when(leg, now)
@@ -355,9 +355,8 @@ class Plan:
         permit = leg.route.breaker.acquire()
         if permit is None:
             return None
-        again = leg.tries > 0  # not the first try of one that has rested
-        self.retries_left -= again
-        return self._send(leg, permit, now, extra=again)
+        self.retries_left -= 1
+        return self._send(leg, permit, now, extra=True)
 
     def _panic(self, now: float, deadline: float) -> Send | Wait | None:
         closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred and leg.is_closed]

@@ -52,10 +52,6 @@ class Limit(Protocol):
         """Take `need` out, also what is not there."""
         ...
 
-    def give_back(self, now: float, amount: float) -> None:
-        """So much of what was taken was not needed."""
-        ...
-
     def learn(self, now: float, said: Limited, out: float) -> None:
         """Believe the provider, but for `out`, taken by requests that it may not have seen yet."""
         ...
@@ -91,6 +87,7 @@ class Bucket:
         self.left, self.at = self.left_at(now) - need, now
 
     def give_back(self, now: float, amount: float) -> None:
+        """So much of what was taken was not needed; less than nothing if it was too little."""
         self.left, self.at = min(self.limit, self.left_at(now) + amount), now
 
     def learn(self, now: float, said: Limited, out: float) -> None:
@@ -126,10 +123,6 @@ class Window:
         if now >= self.resets_at:
             self.left, self.resets_at = self.limit, now + self.length_s
         self.left -= need
-
-    def give_back(self, now: float, amount: float) -> None:
-        if now < self.resets_at:
-            self.left = min(self.limit, self.left + amount)
 
     def learn(self, now: float, said: Limited, out: float) -> None:
         self.limit = max(said.limit or self.limit, said.remaining)

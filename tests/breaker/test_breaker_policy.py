@@ -119,6 +119,7 @@ def test_another_policy_is_followed_from_now_on() -> None:
     breaker.force().failed()
     assert breaker.phase == "open"
     opened_s = breaker.retry_in_s
+    assert opened_s == 7
 
     breaker.follow(BreakerPolicy(open_s=50))
     assert breaker.retry_in_s == opened_s

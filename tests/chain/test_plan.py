@@ -15,7 +15,7 @@ from fallbackio.chain._line import Line
 from fallbackio.chain._plan import Leg, Plan, Route, Send, Turn, Wait
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.endpoint import Endpoint
-from fallbackio.errors import AttemptError, RateLimited, ServerFault
+from fallbackio.errors import AttemptError, ConnectionFailed, Overloaded, RateLimited, ServerFault
 from fallbackio.model import Request
 from fallbackio.testing import virtual_time
 from fallbackio.transport import CallingProvider
@@ -166,3 +166,50 @@ async def test_a_first_try_after_a_rest_is_no_repeat() -> None:
     again = plan.next(first.leg.ready_at, math.inf)
     assert isinstance(again, Send)
     assert (again.leg.tries, again.extra, plan.retries_left) == (2, True, 0)
+
+
+@virtual_time
+async def test_what_was_never_sent_is_repeated_at_once_only_once() -> None:
+    """A second failure to connect is no accident: then the backoff holds."""
+    plan = plan_of("a", chance=Highest())
+
+    assert fail(plan, ConnectionFailed(sent=False), 0.0).ready_at == 0.0
+    assert fail(plan, ConnectionFailed(sent=False), 0.0).ready_at == 1.0
+
+
+@virtual_time
+async def test_what_a_throttled_endpoint_asked_for_is_waited_for_once() -> None:
+    """An open breaker of one that was only throttled is waited for, and not again when it opens anew."""
+    plan = plan_of("a")
+    leg = fail(plan, RateLimited(retry_after_s=1), 0.0)
+    leg.route.breaker.open()  # for 5 s
+    await anyio.sleep(2)
+
+    assert plan.next(2.0, math.inf) == Wait(5.0)
+    await anyio.sleep(3)
+    probe = leg.route.breaker.acquire()  # another call's
+    assert probe is not None
+    probe.failed()
+    assert plan.next(5.0, math.inf) is None
+
+
+@virtual_time
+async def test_nobody_waits_longer_than_max_wait_s() -> None:
+    """An endpoint that asks for more is given up, also where it is full besides."""
+    plan = plan_of("a", retry=RetryPolicy(max_wait_s=30))
+    leg = fail(plan, RateLimited(retry_after_s=60), 0.0)
+    assert plan.next(0.0, math.inf) is None
+
+    leg.route.room.most = 0
+    assert plan.next(0.0, math.inf) is None
+
+
+@virtual_time
+async def test_who_gives_up_hears_what_an_endpoint_asked_for() -> None:
+    """A wait that no breaker keeps is told all the same, and runs down."""
+    plan = plan_of("a")
+    fail(plan, Overloaded(retry_after_s=7), 0.0)
+
+    assert plan.retry_in_s(0.0) == 7
+    assert plan.retry_in_s(3.0) == 4
+    assert plan.retry_in_s(8.0) is None

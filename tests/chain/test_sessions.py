@@ -9,8 +9,9 @@ import pytest
 
 import fallbackio
 from fallbackio import BreakerPolicy, Pool
+from fallbackio.chain import _session as sessions_module
 from fallbackio.chain._session import MOST_SESSIONS
-from fallbackio.errors import AuthFailed, ConfigError, ServerFault
+from fallbackio.errors import AuthFailed, ChainExhausted, ConfigError, ServerFault
 from fallbackio.model import FunctionCall, ToolCall
 from fallbackio.simulator import Behaviour, Simulator, Status
 from fallbackio.testing import ScriptedEndpoint, answers, fails, virtual_time
@@ -90,6 +91,88 @@ async def test_one_call_finds_out_whether_the_first_choice_is_back() -> None:
     await anyio.sleep(1)
     await session.complete("hi")
     assert a.requests == 2
+
+
+@virtual_time
+async def test_a_return_that_fails_leads_back() -> None:
+    """Where only the first choice stands before its own endpoint, that one is asked after it."""
+    a, b = pair(FAULT)
+    chain = fallbackio.Chain([a.endpoint, b.endpoint], breaker=BreakerPolicy(consecutive=100, rates=()))
+    session = chain.session(return_after_s=60)
+    await session.complete("hi")
+    await anyio.sleep(60)
+
+    reply = await session.complete("hi")
+
+    assert [(x.endpoint, x.outcome) for x in reply.report.attempts] == [("a", "failed"), ("b", "won")]
+    assert (session.endpoint, session.moves) == ("b", 0)
+
+
+@virtual_time
+async def test_an_open_breaker_puts_the_return_off_only_so_long() -> None:
+    """Where the first choice may not be asked when it is time, it is as soon as it may."""
+    a, b = pair(FAULT, answers("a"))
+    chain = fallbackio.Chain([a.endpoint, b.endpoint], breaker=BreakerPolicy(ramp_s=0, jitter_ratio=0))
+    session = chain.session(return_after_s=60)
+    await session.complete("hi")
+    await anyio.sleep(60)
+    chain._routes[0].breaker.open()  # for 5 s
+
+    assert (await session.complete("hi")).text == "b"
+    await anyio.sleep(5)
+    assert (await session.complete("hi")).text == "a"
+
+
+@virtual_time
+async def test_returns_do_not_stampede_either() -> None:
+    """Sessions whose time away is up come back to a first choice that has just recovered over its ramp."""
+    a = ScriptedEndpoint(*[FAULT] * 5, answers("a"), name="a")
+    b = ScriptedEndpoint(answers("b"), name="b")
+    chain = fallbackio.Chain([a.endpoint, b.endpoint], breaker=BreakerPolicy(jitter_ratio=0), seed=1)
+    sessions = [chain.session(return_after_s=6) for _ in range(100)]
+    for session in sessions:
+        session.answered(chain._setup, session.stays, chain._routes[1])
+    for _ in range(5):
+        await chain.complete("hi")
+    await anyio.sleep(6)
+    await chain.complete("hi")  # the probe
+    before = a.requests
+
+    said = [(await session.complete("hi")).text for session in sessions]
+
+    assert said.count("a") == a.requests - before < 12
+
+
+@virtual_time
+async def test_the_only_endpoint_needs_no_slow_start() -> None:
+    """Nobody else could take its calls, so none of them passes it over first."""
+    a = ScriptedEndpoint(answers("a"), *[FAULT] * 5, answers("a"), name="a")
+    chain = fallbackio.Chain([a.endpoint], breaker=BreakerPolicy(jitter_ratio=0), max_retries=0)
+    session = chain.session()
+    await session.complete("hi")
+    for _ in range(5):
+        with pytest.raises(ChainExhausted):
+            await session.complete("hi")
+    await anyio.sleep(6)
+
+    replies = [await session.complete("hi") for _ in range(10)]
+
+    assert [len(reply.report.attempts) for reply in replies] == [1] * 10
+
+
+@virtual_time
+async def test_the_name_that_was_used_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that goes on outlives newer ones that do not."""
+    monkeypatch.setattr(sessions_module, "MOST_SESSIONS", 2)
+    a, b = pair(answers("a"))
+    chain = fallbackio.Chain([a.endpoint, b.endpoint])
+    ada, bob = chain.session("ada"), chain.session("bob")
+
+    assert chain.session("ada") is ada
+    chain.session("eve")
+
+    assert chain.session("ada") is ada
+    assert chain.session("bob") is not bob
 
 
 @virtual_time

@@ -71,7 +71,7 @@ def test_nothing_is_known_before_anything_was_measured() -> None:
 
 
 def test_a_share_grows_to_the_whole() -> None:
-    """From a tenth, evenly, over the ramp; an endpoint that never failed has it all."""
+    """From a twentieth, evenly, over the ramp; an endpoint that never failed has it all."""
     ramp = Ramp(10)
     assert ramp.share(100, -math.inf) == 1.0
 
@@ -93,6 +93,15 @@ def test_failures_on_the_way_hold_it_back() -> None:
     assert ramp.share(106, 100) == pytest.approx(lowered + 0.2 * CAUTION)
     ramp.failed(200, 100)
     assert ramp.share(200, 100) == 1.0, "after the ramp it is the breaker's business"
+
+
+def test_some_calls_always_come() -> None:
+    """However often it fails on the way, it is asked again, or nobody would see that it is well."""
+    ramp = Ramp(1e9)
+    for at in range(50):
+        ramp.failed(float(at), 0)
+
+    assert ramp.share(50, 0) == pytest.approx(FIRST_SHARE)
 
 
 def test_a_share_is_dealt_evenly() -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 from attrs import frozen
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fallbackio.selection import Room, Shared
@@ -126,6 +126,73 @@ def test_a_window_comes_back_at_once() -> None:
     assert room.free_at(31, 0) == 61, "nobody has said anything of the next one, so it is as long"
 
 
+def test_a_window_may_be_smaller_than_a_request() -> None:
+    """What would never fit goes when the window is whole; the provider has the last word."""
+    room = Room()
+    whole = Said(remaining=100, limit=100, reset_s=30, at_once=True)
+    room.heard(0, room.enter(0, 0), None, whole)
+    assert room.free_at(0, 500) == 0
+
+    room.enter(0, 500)
+    assert [room.free_at(now, 500) for now in (0, 29, 30)] == [30, 30, 30]
+
+
+def test_a_window_is_as_long_as_it_was_ever_seen_to_be() -> None:
+    """An answer shortly before its end tells nothing of the next one's length."""
+    room = Room()
+    room.heard(0, room.enter(0, 0), Said(remaining=5, limit=20, reset_s=30, at_once=True), None)
+    room.heard(25, room.enter(25, 0), Said(remaining=0, limit=20, reset_s=5, at_once=True), None)
+    for _ in range(20):
+        assert room.free_at(30, 0) == 30
+        room.enter(30, 0)
+
+    assert room.free_at(30, 0) == 60
+
+
+def test_what_is_on_its_way_is_taken_off_a_window_too() -> None:
+    """The provider's count of a window does not know of the request that it has not taken in."""
+    room = Room()
+    first = room.enter(0, 0)
+    room.enter(0, 0)
+
+    room.heard(0, first, Said(remaining=1, limit=20, reset_s=30, at_once=True), None)
+
+    assert room.free_at(0, 0) == 30
+
+
+def test_a_limit_is_at_least_what_remains_of_it() -> None:
+    """Where the headers name no limit, more that remains shows that it is larger than it seemed."""
+    room = Room()
+    room.heard(0, room.enter(0, 0), None, Said(remaining=100))
+    room.heard(0, room.enter(0, 0), None, Said(remaining=500))
+
+    room.enter(0, 400)
+    assert room.free_at(0, 100) == 0
+    assert room.free_at(0, 101) > 0
+
+
+def test_a_bucket_never_holds_more_than_its_limit() -> None:
+    """What comes back late, when all has refilled, adds nothing."""
+    shared = Shared.given(rpm=None, tpm=1000)
+    room = Room(shared=shared)
+    taken = room.enter(0, 900)
+
+    room.leave(60, taken, 0)
+
+    assert shared.given_tokens is not None
+    assert shared.given_tokens.left_at(60) == 1000
+
+
+def test_no_room_before_learnt_requests_are_there() -> None:
+    """Whoever leaves, requests that are used up come back by time alone."""
+    room = Room(most=1)
+    room.heard(0, room.enter(0, 0), Said(remaining=0, limit=10, reset_s=9), None)
+
+    assert room.opens_at(0) == pytest.approx(1)
+    assert room.opens_at(5) == 5
+
+
+@example(now=31857628.56685982, limit=1000.0, needs=[997.0, 3.0])
 @given(now=st.floats(0, 1e8), limit=st.floats(1, 1e7), needs=st.lists(st.floats(0, 1e6), max_size=9))
 def test_the_instant_that_it_names_suits(now: float, limit: float, needs: list[float]) -> None:
     """Whoever waits until then finds room, on any clock, and does not have to wait for an instant more."""
