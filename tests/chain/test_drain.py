@@ -48,6 +48,21 @@ async def test_calls_under_way_finish_and_new_ones_are_refused() -> None:
 
 
 @virtual_time
+async def test_the_last_call_is_waited_for() -> None:
+    """A drain is over when all calls are, not when one is."""
+    a = ScriptedEndpoint(answers(after_s=1), answers(after_s=3), name="a")
+    chain = chain_of(a)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(chain.complete, "hi")
+        group.start_soon(chain.complete, "hi")
+        await anyio.sleep(0.5)
+        assert await chain.drain() == 0
+
+    assert anyio.current_time() == pytest.approx(3.0)
+
+
+@virtual_time
 async def test_who_takes_too_long_is_cut_off_and_counted() -> None:
     """After its timeout a drain closes the chain all the same and says how many calls were left."""
     chain = chain_of(ScriptedEndpoint(stalls(), name="a"))

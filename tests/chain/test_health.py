@@ -161,6 +161,18 @@ async def test_looking_changes_nothing() -> None:
     assert await play(look=True) == await play(look=False)
 
 
+@virtual_time
+async def test_a_call_that_falls_back_twice_has_fallen_back_once() -> None:
+    """The rate is a share of the calls, however far down the chain each of them went."""
+    steps = [ScriptedEndpoint(fails(Overloaded()), name=name) for name in "ab"]
+    chain = chain_of(*steps, ScriptedEndpoint(answers("fine"), name="c"), max_retries=0)
+
+    for _ in range(2):
+        assert (await chain.complete("hi")).report.endpoint == "c"
+
+    assert chain.health().fallback_ratio == 1.0
+
+
 def test_outside_a_loop_it_says_so() -> None:
     """Where no loop runs there is no time to measure by."""
     chain = chain_of(ScriptedEndpoint(answers(), name="a"))

@@ -351,6 +351,18 @@ async def test_a_spare_is_kept_warm() -> None:
 
 
 @virtual_time
+async def test_a_spare_that_was_asked_first_is_not_asked_again_in_its_turn() -> None:
+    """Keeping a spare warm changes its place, not how often a call asks it."""
+    a, b = ScriptedEndpoint(FAULT, name="a"), ScriptedEndpoint(FAULT, name="b")
+    chain = fallbackio.Chain([a.endpoint, b.endpoint], warm=1.0, max_retries=0)
+
+    with pytest.raises(ChainExhausted) as caught:
+        await chain.complete("hi")
+
+    assert [attempt.endpoint for attempt in caught.value.attempts] == ["b", "a"]
+
+
+@virtual_time
 async def test_warm_answers_count() -> None:
     """A warm call's answer is an answer, and no failover."""
     a, b = pair(answers("a"))
