@@ -145,6 +145,9 @@ def limits_of(headers: Mapping[str, str]) -> tuple[Limit | None, Limit | None]:
         >>> limits_of({"x-ratelimit-remaining-requests": "59", "x-ratelimit-limit-requests": "60"})
         (Limit(limit=60.0, remaining=59.0, reset_s=None, at_once=False), None)
     """
+    # A server that tells of no limits is asked once for all names in place of each.
+    if "ratelimit" not in " ".join(headers).lower():
+        return None, None
     return _tightest(headers, _REQUESTS) or _drafted(headers), _tightest(headers, _TOKENS)
 
 
