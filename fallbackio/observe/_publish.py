@@ -258,21 +258,31 @@ class _Unix(_Socket):
     def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
+        self._ours: tuple[int, int] | None = None  # which file our socket is, once there is one
 
     async def _listen(self, reader: Callable[[], _Reader]) -> asyncio.Server:
         server = await asyncio.get_running_loop().create_unix_server(reader, self._path)
         os.chmod(self._path, 0o600)
+        self._ours = self._there()
         return server
 
     def _address(self, server: asyncio.Server) -> str:
         return f"unix:{self._path}"
 
     def close(self) -> None:
-        opened = self._server is not None
         super().close()
-        if opened:
-            with suppress(OSError):  # somebody has taken it away, or Python has (from 3.13 on)
+        # By now the path may be another's: of an application that was started to take this one's place.
+        ours, self._ours = self._ours, None
+        if ours is not None and self._there() == ours:
+            with suppress(OSError):
                 os.unlink(self._path)
+
+    def _there(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:  # somebody has taken it away, or Python has (from 3.13 on)
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _outlet(target: str) -> _Outlet:

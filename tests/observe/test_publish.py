@@ -221,6 +221,22 @@ def test_it_ends_with_its_chain(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_a_successor_keeps_its_socket(tmp_path: Path) -> None:
+    """An application that is replaced while it runs leaves the path to the one that took it over."""
+
+    async def main() -> None:
+        where = f"unix:{tmp_path}/app.sock"
+        async with AsyncExitStack() as stack, new_chain() as old, new_chain() as new:
+            old_one = old.publish(where)
+            async with old_one, new.publish(where):
+                await old_one.aclose()
+                reader = await stack.enter_async_context(connected(where))
+                health_in((await reader.line()).splitlines()[0])
+            assert not (tmp_path / "app.sock").exists()
+
+    asyncio.run(main())
+
+
 def test_an_address_in_use_is_said_when_it_begins() -> None:
     """Who else is there is an `OSError`, as of any server."""
 
