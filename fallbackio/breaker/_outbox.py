@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["Outbox"]
@@ -47,4 +48,5 @@ class Outbox:
         if any(observer is known for known in self._failed):
             return
         self._failed.append(observer)
-        _log.exception("%s failed while observing a breaker; logged once", type(observer).__qualname__)
+        with suppress(Exception):  # the log is the user's too, and there is nobody left to tell
+            _log.exception("%s failed while observing a breaker; logged once", type(observer).__qualname__)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from inspect import iscoroutinefunction
 from threading import Event as Mark
@@ -149,7 +150,10 @@ class Fanout:
 
     async def aclose(self) -> None:
         """Say what is left to be said; waits for sinks that are behind, a second at most."""
-        self._log.flush()
+        try:
+            self._log.flush()
+        except Exception:  # noqa: BLE001 - as of any sink
+            self._complain(self._log)
         marks = [(courier, mark) for courier, _ in self._couriers if (mark := courier.mark()) is not None]
         if marks:
             # In a thread, because it waits for threads.  Whoever is stuck there stays stuck.
@@ -157,7 +161,8 @@ class Fanout:
             await asyncio.get_running_loop().run_in_executor(None, waiting)
         for courier, mark in marks:
             if not mark.is_set():
-                logger.warning(
+                _say(
+                    logging.WARNING,
                     "the sink %s is stuck: about %d events were not delivered within %g s of closing",
                     _called(courier.sink),
                     courier.waiting,
@@ -167,16 +172,23 @@ class Fanout:
     def _complain(self, sink: EventSink) -> None:
         if id(sink) not in self._complained:
             self._complained.add(id(sink))
-            logger.exception("the sink %s raised; this is logged once", _called(sink))
+            _say(logging.ERROR, "the sink %s raised; this is logged once", _called(sink), exc_info=True)
 
     def _complain_of_drops(self, courier: Courier) -> None:
         if self._throttle.admits(id(courier), clock.now()):
-            logger.warning(
+            _say(
+                logging.WARNING,
                 "the sink %s is too far behind: %d events were dropped so far; this is logged once a minute",
                 _called(courier.sink),
                 courier.dropped,
                 extra={"fallbackio_dropped": courier.dropped},
             )
+
+
+def _say(level: int, text: str, *args: object, **more: Any) -> None:
+    """Log it; where the log itself is what raises, there is nobody left to tell."""
+    with suppress(Exception):
+        logger.log(level, text, *args, **more)
 
 
 def _await_marks(marks: Iterable[Mark]) -> None:

@@ -11,12 +11,12 @@ from contextvars import ContextVar
 import pytest
 
 import fallbackio
-from fallbackio.errors import ConfigError
+from fallbackio.errors import ConfigError, Overloaded
 from fallbackio.events import BreakerMoved, CallEnded, CallStarted, Event, EventSink
 from fallbackio.model import Reply, Report, Request
 from fallbackio.observe import Fanout, inline
 from fallbackio.observe import _courier as courier
-from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, virtual_time
+from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, fails, virtual_time
 
 EVENT = BreakerMoved(endpoint="a", old="closed", new="open", open_s=5, reason="")
 REQUEST = ContextVar("REQUEST", default="none")
@@ -184,6 +184,34 @@ def test_a_sink_that_raises_is_logged_once(wrap: object, caplog: pytest.LogCaptu
     [record] = caplog.records
     assert record.exc_info is not None
     assert record.getMessage().startswith("the sink test_a_sink_that_raises_is_logged_once.<locals>.broken")
+
+
+def test_a_log_that_raises_loses_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler of the application's is code like a sink's, and there is nobody left to tell of it."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.levelname)
+            raise RuntimeError("the log's server is down")
+
+    heard: list[str] = []
+    monkeypatch.setattr(logging.getLogger("fallbackio"), "handlers", [Broken()])
+
+    def raising(event: Event) -> None:
+        raise RuntimeError("no disk")
+
+    async def main() -> None:
+        down = ScriptedEndpoint(fails(Overloaded(status=529)), name="down")
+        up = ScriptedEndpoint(answers("fine"), name="up")
+        recorder = RecordingSink()
+        steps = [down.endpoint, up.endpoint]
+        async with fallbackio.Chain(steps, max_retries=0, sinks=[raising, recorder]) as chain:
+            for _ in range(8):
+                assert (await chain.complete("hi")).report.endpoint == "up"
+        assert len(recorder.of(CallEnded)) == 8
+
+    asyncio.run(main())
+    assert {"WARNING", "ERROR"} <= {*heard}
 
 
 def test_without_threads_calls_go_on(
