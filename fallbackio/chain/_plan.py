@@ -216,7 +216,6 @@ class Plan:
             return None
         if leg.ready_at > now:
             return Wait(leg.ready_at) if leg.ready_at < deadline else None
-        self._insisted = None
         return self._repeat(leg, now) if self._room_at(leg, now) <= now else None
 
     def fresh(self, now: float, deadline: float, *, beside: bool = False) -> Send | None:

@@ -88,7 +88,7 @@ class Bucket:
 
     def give_back(self, now: float, amount: float) -> None:
         """So much of what was taken was not needed; less than nothing if it was too little."""
-        self.left, self.at = min(self.limit, self.left_at(now) + amount), now
+        self.left, self.at = self.left_at(now) + amount, now
 
     def learn(self, now: float, said: Limited, out: float) -> None:
         if said.limit is not None and said.limit > 0:
