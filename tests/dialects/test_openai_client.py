@@ -301,6 +301,15 @@ def test_deltas_of() -> None:
         )
 
 
+@pytest.mark.parametrize("given", [1e308, "secret", [], {"content": 5}, {"content": {"token": "x"}}], ids=str)
+def test_logprobs_that_are_none(given: Any) -> None:
+    """What is no object of lists is left out, and breaks nobody who puts the pieces together."""
+    reply = CLIENT.decode(answer(logprobs=given, finish_reason="stop"))
+
+    assert reply.choices[0].logprobs is None
+    assert assemble(deltas_of(reply)).text == "Hi"
+
+
 def answer(**choice: Any) -> bytes:
     return orjson.dumps({"id": "c", "choices": [{"index": 0, "message": {"content": "Hi"}, **choice}]})
 

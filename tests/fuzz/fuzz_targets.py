@@ -21,7 +21,7 @@ from fallbackio._draft import assemble
 from fallbackio.dialects import DIALECTS, Dialect
 from fallbackio.dialects._sse import SSEDecoder
 from fallbackio.errors import AttemptError, BadAnswer
-from fallbackio.model import Delta, Message, Reply
+from fallbackio.model import Delta, Reply
 
 __all__ = [
     "Check",
@@ -168,18 +168,10 @@ def check_cut(_: bytes, lots: random.Random) -> None:
 
 
 def said(deltas: Sequence[Delta]) -> object:
-    """All that an answer says, besides its usage, which may follow its end."""
+    """All that an answer says, besides its usage and asides, which may follow its end."""
     return said_by(assemble(deltas))
 
 
 def said_by(reply: Reply) -> object:
-    """The same of a reply; whom a chain asked for it is not the answer's."""
-    return [(_said(choice.message), choice.finish_reason) for choice in reply.choices]
-
-
-def _said(message: Message) -> Message:
-    state = message.extra.get("provider_state")
-    if not isinstance(state, dict):
-        return message
-    said = {name: value for name, value in state.items() if name not in ("asked", "account")}
-    return attrs.evolve(message, extra={**message.extra, "provider_state": said})
+    """The same of a reply."""
+    return [(attrs.evolve(choice.message, extra={}), choice.finish_reason) for choice in reply.choices]

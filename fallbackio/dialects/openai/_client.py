@@ -23,6 +23,7 @@ from fallbackio.dialects._vendors import VENDORS, Vendor
 from fallbackio.dialects.openai._errors import failure, in_band
 from fallbackio.dialects.openai._stream import OpenAIReader
 from fallbackio.dialects.openai._values import (
+    are_logprobs,
     arguments_of,
     content_of,
     finish_of,
@@ -271,6 +272,8 @@ def _choice(position: int, choice: Any) -> Choice:
     elif finish == "tool_calls" and not (said.content or said.tool_calls or said.refusal):
         raise BadAnswer("a choice that ends with tool_calls and has none")
     choice.pop("finish_reason", None)
+    if not are_logprobs(choice.get("logprobs")):
+        del choice["logprobs"]
     index = choice.pop("index", position)
     return Choice(said, finish, index if type(index) is int else position, choice)
 

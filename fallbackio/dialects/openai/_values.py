@@ -11,7 +11,16 @@ from fallbackio.dialects.openai._errors import FAILED_FINISHES, in_band
 from fallbackio.errors import BadAnswer
 from fallbackio.model import NO_USAGE, Usage
 
-__all__ = ["arguments_of", "content_of", "finish_of", "function_of", "logprobs_in", "string", "usage_of"]
+__all__ = [
+    "are_logprobs",
+    "arguments_of",
+    "content_of",
+    "finish_of",
+    "function_of",
+    "logprobs_in",
+    "string",
+    "usage_of",
+]
 
 # Words of vendors (Together, Mistral) for reasons that OpenAI has a name for.
 _FINISHES = {"eos": "stop", "model_length": "length"}
@@ -76,6 +85,13 @@ def arguments_of(function: dict[str, Any]) -> str:
         return "" if arguments is None else orjson.dumps(arguments).decode()
     except orjson.JSONEncodeError:  # it reads 1,024 levels and writes 254
         raise BadAnswer("a tool call with arguments that are nested too deep") from None
+
+
+def are_logprobs(value: object) -> bool:
+    """Whether it is what OpenAI's `logprobs` are: lists by their names, or nothing."""
+    return value is None or (
+        type(value) is dict and all(tokens is None or type(tokens) is list for tokens in value.values())
+    )
 
 
 def logprobs_in(choice: dict[str, Any]) -> dict[str, Any] | None:
