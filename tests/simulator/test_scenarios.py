@@ -242,6 +242,16 @@ def test_a_file_is_called_what_it_is_called(tmp_path: Path) -> None:
         (MINE.replace("[[phases]]", "[phases]"), r"needs \[\[phases\]\]"),
         ("[[phases]]\nname = 'x'", "phase 'x' needs lasts_s"),
         ("[[phases]]\nname = 'x'\nlasts_s = 1", "scenario needs summary"),
+        (
+            MINE + '\nallows = ["ContextTooLng"]',
+            "unknown error 'ContextTooLng'; did you mean 'ContextTooLong'?",
+        ),
+        (
+            MINE + '\nallows = "ContentFiltered"',
+            "allows must be a list of names of errors, not 'ContentFiltered'",
+        ),
+        (MINE + "\nallows = 5", "allows must be a list of names of errors, not 5"),
+        (MINE + "\nallows = [5]", "unknown error 5; known are "),
         (MINE + MINE.partition("\n")[2].partition("\n")[2], "two phases are called 'outage'"),
         ("= 3", "no TOML"),
     ],

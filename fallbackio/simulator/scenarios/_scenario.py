@@ -16,8 +16,9 @@ from typing import Any, Literal
 import attrs
 from attrs import Attribute, field, frozen
 
+from fallbackio import errors
 from fallbackio._checks import check, flag, is_number, nearest, one_of
-from fallbackio.errors import ConfigError
+from fallbackio.errors import ConfigError, FallbackError
 from fallbackio.simulator._behaviour import Behaviour
 from fallbackio.simulator._latency import Lognormal
 from fallbackio.simulator.faults import Fault, RateLimit
@@ -62,6 +63,20 @@ def _roles(instance: object, attribute: Attribute[Any], value: Mapping[str, obje
             raise ConfigError(f"{role} needs a Behaviour, not {type(behaviour).__name__}")
 
 
+def _names(given: object) -> tuple[object, ...]:
+    if isinstance(given, list | tuple):
+        return tuple(given)
+    raise ConfigError(f"allows must be a list of names of errors, not {given!r}")
+
+
+def _errors(instance: object, attribute: Attribute[Any], value: tuple[object, ...]) -> None:
+    every = [getattr(errors, name) for name in errors.__all__]
+    known = [one.__name__ for one in every if isinstance(one, type) and issubclass(one, FallbackError)]
+    for name in value:
+        if name not in known:
+            raise nearest("error", name, known)
+
+
 def _by_role() -> Any:
     return field(factory=dict, converter=_frozen_roles, validator=_roles, hash=False)
 
@@ -85,7 +100,7 @@ class Phase:
     lasts_s: float = field(validator=_over_zero)
     roles: Mapping[str, Behaviour] = _by_role()
     fixed: bool = field(default=False, validator=flag)
-    allows: tuple[str, ...] = field(default=(), converter=tuple)
+    allows: tuple[str, ...] = field(default=(), converter=_names, validator=_errors)
 
 
 @frozen
