@@ -17,7 +17,7 @@ from fallbackio._checks import nearest
 from fallbackio.drill._record import Call, Move
 from fallbackio.drill._rules import Breach
 
-__all__ = ["Cast", "Failover", "Figures", "Quantiles", "Result", "Troubled"]
+__all__ = ["LIMITS", "Cast", "Failover", "Figures", "Quantiles", "Result", "Troubled"]
 
 
 @frozen
@@ -213,6 +213,9 @@ _TIMES = {
 _COUNTS = ("requests_per_call", "to_sick", "cost", "wasted")
 _TROUBLES = ("left_alone_s", "returned_s")
 
+# The names that `Result.require` takes, for those who read them from somewhere.
+LIMITS = ("success", *_TIMES, *_COUNTS, *_TROUBLES)
+
 
 @frozen(kw_only=True)
 class Result:
@@ -346,7 +349,7 @@ def _value(name: str, figures: Figures) -> float | None:
         found: float | None = getattr(figures, name)
         return found
     if name not in _TIMES:
-        raise nearest("limit", name, ["success", *_TIMES, *_COUNTS, *_TROUBLES])
+        raise nearest("limit", name, LIMITS)
     kind, quantile = _TIMES[name]
     times: Quantiles | None = getattr(figures, kind)
     return None if times is None else float(getattr(times, quantile))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import orjson
@@ -134,6 +135,9 @@ def test_scenarios_are_listed_and_printed(tmp_path: Path) -> None:
         (("{ours}", "--sick", "openai/gpt-4o"), "did you mean 'openai/gpt-4o-mini'?"),
         (("{ours}", "--chain", "mine"), "unknown chain 'mine'"),
         (("{ours}", "-r", "p99_s"), "--require takes NAME=VALUE"),
+        (("{ours}", "-r", "p99=3"), "unknown limit 'p99'; did you mean 'p99_s'?"),
+        (("{ours}", "--html", "{ours}/page.html"), "page.html: Not a directory"),
+        (("{ours}", "--json", "--html", "."), "cannot write .: Is a directory"),
         (("{ours}", "--duration", "3", "-s", "s1"), "can last longer than 10 s"),
     ],
 )
@@ -147,12 +151,18 @@ def test_a_mistake_is_exit_code_2_and_one_sentence(args: tuple[str, ...], said: 
     assert done.out == ""
 
 
-def test_an_unknown_requirement_is_refused(ours: str) -> None:
-    """A mistyped requirement does not pass for one that is met."""
-    done = invoke("drill", ours, *SHORT, "-r", "p99=3")
+def test_a_page_that_cannot_be_made_is_said_before_the_drill(
+    ours: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the extra nobody waits for a drill whose page is lost, and no file is left behind."""
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    page = tmp_path / "page.html"
+    done = invoke("drill", ours, *SHORT, "--html", str(page))
 
     assert done.code == 2
-    assert "did you mean 'p99_s'" in done.err
+    assert "pip install 'fallbackio[report]'" in done.err
+    assert done.out == ""
+    assert not page.exists()
 
 
 def test_the_page_shows_what_the_command_prints(tmp_path: Path) -> None:

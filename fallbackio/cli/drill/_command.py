@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,11 @@ import orjson
 import typer
 from rich.console import Console
 
+from fallbackio._checks import nearest
 from fallbackio.cli._shell import complain
 from fallbackio.cli.drill._progress import Progress
 from fallbackio.cli.drill._tables import show, show_comparison, show_scenarios
-from fallbackio.drill import Result
+from fallbackio.drill import LIMITS, Result
 from fallbackio.drill import drill as drilled
 from fallbackio.errors import ConfigError
 from fallbackio.simulator import Scenario, scenario, scenarios
@@ -92,6 +94,8 @@ def drill(
             return
         files = _files(chains, compare)
         wanted = _requirements(require or [])
+        if html is not None:
+            _check_page(html)
         results = _drilled(
             files,
             played,
@@ -100,20 +104,15 @@ def drill(
             ),
             quiet=as_json,
         )
+        missed = _missed(results, wanted)
+        _tell(console, results, missed, as_json)
         if html is not None:
             _write(html, [result for row in results for result in row])
-        missed = _missed(results, wanted)
     except ConfigError as error:
         complain(error)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    if as_json:
-        said = {"results": [result.to_dict() for row in results for result in row], "missed": missed}
-        typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
-    else:
-        for line in missed:
-            console.print(line, style="bold red", highlight=False, markup=False)
     raise typer.Exit(1 if missed else 0)
 
 
@@ -145,6 +144,8 @@ def _requirements(given: Sequence[str]) -> dict[str, float]:
             sign = ""
         if not sign:
             raise ConfigError(f"--require takes NAME=VALUE, such as p99_s=8, not {one!r}")
+        if name.strip() not in LIMITS:
+            raise nearest("limit", name.strip(), LIMITS)
     return wanted
 
 
@@ -181,11 +182,40 @@ def _missed(results: Sequence[Sequence[Result]], wanted: dict[str, float]) -> li
     ]
 
 
+def _tell(
+    console: Console, results: Sequence[Sequence[Result]], missed: Sequence[str], as_json: bool
+) -> None:
+    if as_json:
+        said = {"results": [result.to_dict() for row in results for result in row], "missed": missed}
+        typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+        return
+    for line in missed:
+        console.print(line, style="bold red", highlight=False, markup=False)
+
+
+def _check_page(path: Path) -> None:
+    """What stands in the way of the page is said before the drill, not after an hour of it."""
+    from fallbackio.drill.report import check  # the plots take half a second to load
+
+    check()
+    there = path.exists()
+    with _writing(path):
+        path.open("ab").close()
+        if not there:
+            path.unlink()
+
+
 def _write(path: Path, results: Sequence[Result]) -> None:
-    from fallbackio.drill.report import html  # the plots take half a second to load
+    from fallbackio.drill.report import html  # as above
 
     page = html(results)
-    try:
+    with _writing(path):
         path.write_text(page, encoding="utf-8")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error

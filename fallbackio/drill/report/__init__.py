@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fallbackio.drill.report._page import html
+from fallbackio.drill.report._page import check, html
 
-__all__ = ["html"]
+__all__ = ["check", "html"]

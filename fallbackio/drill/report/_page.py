@@ -12,7 +12,7 @@ from attrs import frozen
 from fallbackio.drill._result import Figures, Quantiles, Result, Troubled
 from fallbackio.errors import ConfigError
 
-__all__ = ["html"]
+__all__ = ["check", "html"]
 
 # Enough to see what went wrong; the rest is in the JSON.
 _MOST_ROWS = 8
@@ -51,6 +51,32 @@ def html(results: Result | Sequence[Result]) -> str:
     shown = [results] if isinstance(results, Result) else [*results]
     if not shown:
         raise ConfigError("there is no result to show")
+    jinja2, plots = _extra()
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    text = resources.files("fallbackio.drill.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    groups = _grouped(shown)
+    return environment.from_string(text).render(
+        title=_title(shown),
+        sections=[_section(number, group, plots) for number, group in enumerate(groups)],
+    )
+
+
+def check() -> None:
+    """Say now what `html` would say after the drill.
+
+    Raises:
+        ConfigError: The extra `report` is not installed.
+
+    Example:
+        >>> check()
+        >>> page = html(drill("chain.toml", "s3", duration_s=3600))
+    """
+    _extra()
+
+
+def _extra() -> tuple[Any, Any]:
     try:
         import jinja2
 
@@ -61,15 +87,7 @@ def html(results: Result | Sequence[Result]) -> str:
         raise ConfigError(
             f"a page with plots needs {error.name}, which is not installed: pip install 'fallbackio[report]'"
         ) from None
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    text = resources.files("fallbackio.drill.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    groups = _grouped(shown)
-    return environment.from_string(text).render(
-        title=_title(shown),
-        sections=[_section(number, group, _plots) for number, group in enumerate(groups)],
-    )
+    return jinja2, _plots
 
 
 def _grouped(results: Sequence[Result]) -> list[list[Result]]:
