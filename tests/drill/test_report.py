@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from html.parser import HTMLParser
@@ -116,6 +117,24 @@ def test_failures_stand_out() -> None:
 def test_a_call_at_once_can_be_drawn() -> None:
     """Calls that take no time at all have a place on a logarithmic axis."""
     assert "<svg" in html(drill(CHAIN, "content-filter", duration_s=12))
+
+
+def test_few_calls_are_drawn() -> None:
+    """Where most moments have no call, the line goes from call to call, and so does who answered."""
+    page = html(drill(CHAIN, "outage-60s"))
+    latency, served = re.findall(r"<svg .*?</svg>", page, re.S)[:4:2]
+
+    (line,) = re.findall(r'<path d="([^"]*)"[^>]*stroke: #3b6fd4; stroke-width: 1.2', latency)
+    assert line.count("L") >= 18
+    assert _changes(served) <= 6
+
+
+def _changes(plot: str) -> int:
+    """How often the area of who answered changes its height."""
+    area = re.search(r'PolyCollection_1">\s*<path d="([^Z"]*?)z?"', plot, re.S)
+    assert area is not None
+    heights = [point.split()[-1] for point in area[1].strip().split("L")]
+    return sum(one != other for one, other in itertools.pairwise(heights))
 
 
 def test_nothing_cannot_be_shown(monkeypatch: pytest.MonkeyPatch, result: Result) -> None:

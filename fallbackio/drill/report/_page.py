@@ -57,10 +57,11 @@ def html(results: Result | Sequence[Result]) -> str:
     )
     text = resources.files("fallbackio.drill.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     groups = _grouped(shown)
-    return environment.from_string(text).render(
+    page: str = environment.from_string(text).render(
         title=_title(shown),
         sections=[_section(number, group, plots) for number, group in enumerate(groups)],
     )
+    return page
 
 
 def check() -> None:
@@ -175,7 +176,7 @@ def _facts(result: Result) -> list[_Fact]:
         _Fact("99 of 100 within", _time(total.latency.p99)),
     ]
     if total.ttft is not None:
-        facts.append(_Fact("first content in 99 of 100 calls within", _time(total.ttft.p99)))
+        facts.append(_Fact("99 of 100 first contents within", _time(total.ttft.p99)))
     facts.append(_Fact("requests for each call", _plain(total.requests_per_call)))
     facts.append(_Fact("requests to endpoints in trouble", f"{total.to_sick:,}"))
     if total.cost is not None:

@@ -261,17 +261,23 @@ def _span(group: Sequence[Result]) -> tuple[float, float]:
 
 def _latency_key(result: Result) -> list[Key]:
     failed = sum(call.outcome in ("failed", "hung") for call in result.calls)
-    key = [Key("half of the calls were faster", _VARIABLES[_INK]), Key("99 of 100 were faster", _COLOURS[0])]
+    key = [
+        Key("half of the answers were faster", _VARIABLES[_INK]),
+        Key("99 of 100 were faster", _COLOURS[0]),
+    ]
     return [*key, Key(f"{failed:,} failed", _FAILED)] if failed else key
 
 
 def _latency(span: tuple[float, float], result: Result, axes: Axes, size: _Size) -> None:
     _over_time(axes, result, size, named=True)
-    middles = [(begin + end) / 2 for begin, end in pairwise(_edges(result, size))]
-    times = [
-        Quantiles.of([call.latency_s for call in one if call.outcome == "answered"])
-        for one in _binned(result, size)
+    # A piece in which no call was made leaves no gap, or few calls would be drawn as nothing; one in which
+    # all calls failed does.
+    pieces = [
+        ((begin + end) / 2, [call.latency_s for call in calls if call.outcome == "answered"])
+        for (begin, end), calls in zip(pairwise(_edges(result, size)), _binned(result, size), strict=True)
+        if calls
     ]
+    middles, times = [middle for middle, _ in pieces], [Quantiles.of(one) for _, one in pieces]
     _seconds_axis(axes, span, vertical=True)
     p50, p99 = [one.p50 for one in times], [one.p99 for one in times]
     axes.fill_between(middles, p50, p99, color=_COLOURS[0], alpha=0.18, lw=0)
@@ -299,7 +305,8 @@ def _served(result: Result, axes: Axes, size: _Size) -> None:
     for calls in _binned(result, size):
         counts = Counter([call.served_by for call in calls])
         for at, name in enumerate(names):
-            shares[at].append(100 * counts[name] / len(calls) if calls else 0.0)
+            before = shares[at][-1] if shares[at] else 0.0  # is kept while nobody calls
+            shares[at].append(100 * counts[name] / len(calls) if calls else before)
     # Steps, because a piece of time has one value.
     edges = [edge for edge in _edges(result, size) for _ in (0, 1)][1:-1]
     steps = [[share for share in layer for _ in (0, 1)] for layer in shares]
@@ -367,7 +374,7 @@ def _tails(
     nines = math.ceil(math.log10(max(10, *[len(calls) for _, calls in lines])))
     for at, (_, calls) in enumerate(lines):
         times = sorted([call.latency_s for call in calls if call.outcome == "answered"])
-        # Minus the logarithm of the share that took longer; who failed was not over within any time.
+        # Minus the logarithm of the share that took so long or longer; who failed took longer than any time.
         heights = [-math.log10(1 - number / len(calls)) for number in range(len(times))]
         axes.step(times, heights, where="post", lw=1.5, color=_CHAINS[at % len(_CHAINS)])
     axes.set_ylim(0, nines + 0.1)
