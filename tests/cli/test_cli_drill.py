@@ -99,6 +99,17 @@ def test_chains_are_compared(ours: str, tmp_path: Path) -> None:
     assert invoke("drill", "--compare", ours, *SHORT).code == 2
 
 
+def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    """`old/chain.toml` and `new/chain.toml` are not both called `chain`."""
+    files = []
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+        files.append(_file(tmp_path / folder, "chain", TOML))
+    done = invoke("drill", *files, *SHORT, "--json")
+
+    assert [one["chain"] for one in orjson.loads(done.out)["results"]] == ["old/chain", "new/chain"]
+
+
 def test_a_page_is_written(ours: str, tmp_path: Path) -> None:
     """`--html` writes one file; one that cannot be written is said in a sentence."""
     pytest.importorskip("matplotlib")

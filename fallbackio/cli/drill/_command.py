@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import attrs
 import orjson
 import typer
 from rich.console import Console
@@ -158,6 +159,7 @@ def _drilled(
 ) -> list[list[Result]]:
     """The results, a row for each scenario; each is shown when its row is complete."""
     console = Console()
+    alike = len({Path(file).stem for file in files}) < len(files)
     rows = []
     for one in played:
         row = []
@@ -165,6 +167,8 @@ def _drilled(
             began = time.perf_counter()
             with Progress(one, Path(file).stem, quiet=quiet) as progress:
                 row.append(run(file, one, progress.tick))
+            if alike:
+                row[-1] = attrs.evolve(row[-1], chain=f"{Path(file).resolve().parent.name}/{row[-1].chain}")
             if not quiet and len(files) == 1:
                 show(console, row[-1], took_s=time.perf_counter() - began)
         if not quiet and len(files) > 1:
