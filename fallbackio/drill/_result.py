@@ -328,6 +328,8 @@ class Result:
 def _shortcoming(name: str, limit: float, figures: Figures, troubles: Sequence[Troubled]) -> list[str]:
     if name == "success":
         least = figures.success
+        if math.isnan(least):
+            return ["no call was made, so success is not known"]
         return (
             [] if least >= limit else [f"success is {least:.4%}, under {limit:.4%}; {_first_error(figures)}"]
         )
@@ -356,7 +358,7 @@ def _value(name: str, figures: Figures) -> float | None:
 
 
 def _first_error(figures: Figures) -> str:
-    return next((f"{times} times {error}" for error, times in figures.errors.items()), "no call was made")
+    return next((f"{times} times {error}" for error, times in figures.errors.items()), "no call failed")
 
 
 def _number(value: float) -> float | None:

@@ -37,6 +37,14 @@ def test_everything_that_is_wrong_is_said(result: Result) -> None:
     assert lines[2].startswith(f"left_alone_s of {FIRST} is ")
 
 
+def test_without_a_call_nothing_is_good() -> None:
+    """A drill in which nobody called has not shown that anything works."""
+    nobody = drilled(Status(503), rate=0.001)
+
+    assert nobody.total.calls == 0
+    assert nobody.shortcomings(success=1.0) == ["no call was made, so success is not known"]
+
+
 def test_failed_calls_are_named(result: Result) -> None:
     """A missed share says what the calls failed with."""
     lonely = drilled(Status(503), CHAIN[:1], max_retries=0)
