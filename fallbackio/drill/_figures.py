@@ -59,7 +59,7 @@ def result_of(run: Run) -> Result:
         phases=tuple(phases),
         # Whoever was sick for a time was reached by requests when it was well, too.
         total=attrs.evolve(total, to_sick=sum([phase.to_sick for phase in phases])),
-        troubles=tuple([_troubled(found) for found in run.watch.found]),
+        troubles=tuple([_troubled(found, scenario.duration_s) for found in run.watch.found]),
         breaches=run.referee.breaches,
         calls=tuple(calls),
         moves=tuple(log.moves),
@@ -123,7 +123,8 @@ def _ranked(counts: Counter[K]) -> dict[K, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _troubled(found: Found) -> Troubled:
+def _troubled(found: Found, duration_s: float) -> Troubled:
+    over = found.trouble.ends_s < duration_s
     return Troubled(
         endpoint=found.endpoint,
         begins_s=found.trouble.begins_s,
@@ -131,7 +132,8 @@ def _troubled(found: Found) -> Troubled:
         left_alone_s=_known(found.left_alone_s),
         reached_before=found.reached_before,
         reached_after=found.reached_after,
-        returned_s=_known(found.returned_s),
+        returned_s=_known(found.returned_s) if over else None,
+        over=over,
     )
 
 

@@ -167,6 +167,7 @@ class Troubled:
         reached_before: Requests that reached it until then.
         reached_after: Requests that reached it from then to its end: probes, mostly.
         returned_s: Seconds from its end until the endpoint answered again; `None` if it did not.
+        over: Whether it ended before the scenario did, so that the endpoint could return.
 
     Example:
         >>> result.troubles[0].left_alone_s, result.troubles[0].returned_s
@@ -180,6 +181,7 @@ class Troubled:
     reached_before: int
     reached_after: int
     returned_s: float | None
+    over: bool
 
 
 @frozen(kw_only=True)
@@ -334,7 +336,8 @@ def _shortcoming(name: str, limit: float, figures: Figures, troubles: Sequence[T
             [] if least >= limit else [f"success is {least:.4%}, under {limit:.4%}; {_first_error(figures)}"]
         )
     if name in _TROUBLES:
-        values = [(one.endpoint, getattr(one, name)) for one in troubles]
+        asked = [one for one in troubles if one.over or name != "returned_s"]
+        values = [(one.endpoint, getattr(one, name)) for one in asked]
         return [
             f"{name} of {endpoint} is {'never' if value is None else f'{value:.3g}'}, over {limit:g}"
             for endpoint, value in values

@@ -157,10 +157,12 @@ def _troubles(result: Result) -> list[str]:
             f"never left alone, and got {one.reached_before:,} requests"
             if one.left_alone_s is None
             else f"left alone after {one.left_alone_s:.1f} s and {one.reached_before:,} requests, "
-            f"then {one.reached_after:,} more until it was well"
+            f"then {one.reached_after:,} more while it was sick"
         )
         back = (
-            "did not answer again"
+            "sick to the end"
+            if not one.over
+            else "did not answer again"
             if one.returned_s is None
             else f"answered again {one.returned_s:.1f} s later"
         )

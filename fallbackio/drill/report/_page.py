@@ -225,10 +225,12 @@ def _trouble(one: Troubled) -> str:
     else:
         found = (
             f"It was left alone after {_time(one.left_alone_s)} and {one.reached_before:,} requests, and got "
-            f"{one.reached_after:,} more until it was well. "
+            f"{one.reached_after:,} more while it was in trouble. "
         )
     back = (
-        "It did not answer again."
+        "It was in trouble to the end."
+        if not one.over
+        else "It did not answer again."
         if one.returned_s is None
         else f"It answered again {_time(one.returned_s)} later."
     )
