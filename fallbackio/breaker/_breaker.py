@@ -25,7 +25,7 @@ from typing import Any, ParamSpec, TypeVar
 from fallbackio._window import Window
 from fallbackio.breaker._aiobreaker import Circuit, CircuitOpen, State
 from fallbackio.breaker._policy import BreakerPolicy
-from fallbackio.breaker._rules import Backoff, Severity, verdict
+from fallbackio.breaker._rules import IN_RATE, IN_RUN, Backoff, Severity, verdict
 from fallbackio.breaker._table import PHASES, TRANSITIONS, BreakerPhase, Signal
 from fallbackio.clock import Clock, now
 from fallbackio.clock import chance as new_chance
@@ -98,7 +98,7 @@ class Permit:
         *,
         error: Exception | None = None,
     ) -> None:
-        """End it: the endpoint failed.
+        """End it: the endpoint failed, or answered so late that it is as good as a failure.
 
         `retry_after_s` is what the endpoint asked for, in seconds; it is capped by the policy, and
         nonsense (negative, NaN) is taken for nothing.  `reason` is shown when the breaker opens; it
@@ -182,7 +182,7 @@ class Breaker(Circuit):
         self._on_move = on_move
         self._epoch = 0  # which permits count: those of this number
         self._window: Window | None = Window(policy.window_s)  # None unless closed
-        self._run = 0  # hard failures since the last success or close
+        self._run = 0  # hard failures and slow answers since the last success or close
         self._free = True  # closed and not resting; spares the usual call a look at the clock
         # The instant from which `acquire` looks again: end of the rest, of the open period, or of
         # the probe's patience, as the state is.
@@ -264,12 +264,12 @@ class Breaker(Circuit):
 
     @property
     def fail_counter(self) -> int:
-        """Hard failures in a row so far."""
+        """Hard failures and slow answers in a row so far."""
         return self._run
 
     @property
     def fail_max(self) -> int:
-        """Hard failures in a row that open it; the policy's `consecutive`."""
+        """Hard failures and slow answers in a row that open it; the policy's `consecutive`."""
         return self.policy.consecutive
 
     @property
@@ -357,8 +357,8 @@ class Breaker(Circuit):
 
     def _weigh(self, window: Window, severity: Severity, asked_s: float, reason: str) -> None:
         moment = self._clock()
-        window.add(moment, 1)
-        if severity is Severity.HARD:
+        window.add(moment, severity in IN_RATE)
+        if severity in IN_RUN:
             self._run += 1
         why = verdict(self.policy, severity, self._run, window)
         if why:

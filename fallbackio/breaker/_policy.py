@@ -69,9 +69,9 @@ _duration_or_none_at_all = _between(0, _LONGEST_S, "a number of seconds")
 class BreakerPolicy:
     """When an endpoint is taken out of the chain, and for how long.
 
-    The breaker opens on the first of three signs: `consecutive` hard failures in a row, a failure
-    ratio in `rates`, or one fatal failure (a bad key).  No sign alone sees everything: a run is
-    blind to an endpoint that fails every second call, a ratio is slow where calls are few.
+    The breaker opens on the first of three signs: `consecutive` hard failures or slow answers in a
+    row, a failure ratio in `rates`, or one fatal failure (a bad key).  No sign alone sees everything:
+    a run is blind to an endpoint that fails every second call, a ratio is slow where calls are few.
 
     An open period lasts
 
@@ -87,11 +87,12 @@ class BreakerPolicy:
     `max_retry_after_s` and never below `open_s` (some providers always say 0 or 1).
 
     Attributes:
-        consecutive: Hard failures in a row that open it, at least 1.
+        consecutive: Hard failures and slow answers in a row that open it, at least 1.
         window_s: Length of the sliding window behind `rates`, in ten buckets; an event leaves it
             after 90 to 100 % of this.  Should exceed the longest usual call.
         rates: Rules on the share of failures in the window; any one that holds, when a failure
-            comes in, opens the breaker.  Throttled calls (429) count as failures here.
+            comes in, opens the breaker.  Throttled calls (429) count as failures here, slow
+            answers as calls that did not fail.
         open_s: The first open period.
         max_open_s: The longest period by doubling, before jitter; not below `open_s`.
         jitter_ratio: How much longer a period may be by lot, 0 to 1.

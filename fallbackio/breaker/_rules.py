@@ -1,18 +1,19 @@
 """When to open, and for how long: the judgements, without the machine.
 
 Nothing here reads a clock.  Odd rule: a ratio is judged when a failure comes in and never on a
-success, so that an answer never opens a breaker.
+success, so that an answer in time never opens a breaker.
 """
 
 from __future__ import annotations
 
 import random
 from enum import Enum
+from typing import Final
 
 from fallbackio._window import Window
 from fallbackio.breaker._policy import BreakerPolicy
 
-__all__ = ["Backoff", "Severity", "verdict"]
+__all__ = ["IN_RATE", "IN_RUN", "Backoff", "Severity", "verdict"]
 
 
 class Severity(Enum):
@@ -20,6 +21,7 @@ class Severity(Enum):
 
     Attributes:
         HARD: It broke; counts in the run of failures and in the rate.
+        SLOW: It answered, but far later than it usually does; counts in the run of failures only.
         THROTTLED: It asked for less (429); counts in the rate only, for it is alive.
         FATAL: It cannot work as it is set up (bad key, no quota, no such model); opens the breaker
             at once.
@@ -29,8 +31,14 @@ class Severity(Enum):
     """
 
     HARD = "hard"
+    SLOW = "slow"
     THROTTLED = "throttled"
     FATAL = "fatal"
+
+
+# A throttled call does not end a run, a slow one is no failed call of the window.
+IN_RUN: Final = {Severity.HARD, Severity.SLOW}
+IN_RATE: Final = {Severity.HARD, Severity.THROTTLED, Severity.FATAL}
 
 
 def verdict(policy: BreakerPolicy, severity: Severity, run: int, window: Window) -> str:
@@ -39,6 +47,8 @@ def verdict(policy: BreakerPolicy, severity: Severity, run: int, window: Window)
         return "a fatal failure"
     if run >= policy.consecutive:
         return f"{run} failures in a row"
+    if severity not in IN_RATE:
+        return ""
     for ratio, least in policy.rates:
         if window.calls >= least and window.failures / window.calls >= ratio:
             return f"{window.failures} of {window.calls} calls failed within {policy.window_s:g} s"

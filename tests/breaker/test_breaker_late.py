@@ -16,6 +16,7 @@ from fallbackio.breaker import Permit, Severity
 ENDS: dict[str, Callable[[Permit], None]] = {
     "ok": lambda permit: permit.ok(),
     "failed": lambda permit: permit.failed(),
+    "slow": lambda permit: permit.failed(Severity.SLOW),
     "throttled": lambda permit: permit.failed(Severity.THROTTLED, 300.0),
     "fatal": lambda permit: permit.failed(Severity.FATAL),
     "left": lambda permit: permit.left(),

@@ -13,7 +13,7 @@ from fallbackio.breaker._aiobreaker import State
 from fallbackio.breaker._table import PHASES, TRANSITIONS, Signal
 from fallbackio.events import BreakerMoved
 
-HARD, THROTTLED, FATAL = Severity.HARD, Severity.THROTTLED, Severity.FATAL
+HARD, SLOW, THROTTLED, FATAL = Severity.HARD, Severity.SLOW, Severity.THROTTLED, Severity.FATAL
 
 
 class TestClosed:
@@ -40,6 +40,33 @@ class TestClosed:
         bench.fail(4)
         bench.fail(10, THROTTLED)
         assert ("closed", 4) == (bench.phase(), bench.breaker.fail_counter)
+        bench.fail()
+        assert "open" == bench.phase()
+
+    def test_slow_answers_make_a_run_of_their_own_or_with_failures(self) -> None:
+        """Five in a row that broke or came far too late open it, whichever it was."""
+        bench = Bench()
+        for severity in (SLOW, HARD, SLOW, HARD):
+            bench.fail(1, severity)
+        assert ("closed", 4) == (bench.phase(), bench.breaker.fail_counter)
+        bench.take().failed(SLOW, reason="answered after 20 s")
+        assert "open" == bench.phase()
+        assert "5 failures in a row (answered after 20 s)" == bench.moves[0].reason
+
+    def test_slow_answers_are_calls_of_the_window_and_no_failures_of_it(self) -> None:
+        """An endpoint of which every second answer is slow still answers: no ratio opens it."""
+        bench = Bench()
+        for _ in range(100):
+            bench.fail(4, SLOW)
+            bench.succeed()
+        assert ("closed", (500, 0)) == (bench.phase(), bench.breaker.recent())
+
+    def test_a_slow_answer_does_not_complete_a_ratio(self) -> None:
+        """As any other answer: nine failures and a slow one are judged when the next failure comes in."""
+        bench = Bench(consecutive=1000)
+        bench.fail(9)
+        bench.fail(1, SLOW)
+        assert "closed" == bench.phase()
         bench.fail()
         assert "open" == bench.phase()
 
@@ -226,7 +253,7 @@ class TestOpenPeriod:
             bench.take().failed()
         assert 120.0 == bench.breaker.retry_in_s
 
-    @pytest.mark.parametrize("severity", [HARD, THROTTLED])
+    @pytest.mark.parametrize("severity", [HARD, SLOW, THROTTLED])
     def test_any_failure_of_the_probe_opens_it_again(self, severity: Severity) -> None:
         """A probe answered 429 is a failed probe."""
         bench = Bench()
@@ -452,11 +479,12 @@ class TestForced:
         "end",
         [
             lambda permit: permit.failed(),
+            lambda permit: permit.failed(SLOW),
             lambda permit: permit.failed(THROTTLED, 300.0),
             lambda permit: permit.failed(FATAL),
             lambda permit: permit.left(),
         ],
-        ids=["failed", "throttled", "fatal", "left"],
+        ids=["failed", "slow", "throttled", "fatal", "left"],
     )
     @pytest.mark.parametrize("half_open", [False, True], ids=["open", "half_open"])
     def test_nothing_else_of_it_changes_anything(

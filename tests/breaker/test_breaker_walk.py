@@ -25,7 +25,7 @@ POLICY: dict[str, Any] = {
     "probe_timeout_s": 8.0,
 }
 
-FAILURES = {name: Severity[name] for name in ("HARD", "THROTTLED", "FATAL")}
+FAILURES = {severity.name: severity for severity in Severity}
 
 
 @define(eq=False)
@@ -79,10 +79,11 @@ class Reference:
     def judge(self, how: str, asked: float) -> None:
         run = 0
         for _, past in self.history:
-            run = 0 if past == "ok" else run + (past == "HARD")
+            run = 0 if past == "ok" else run + (past in ("HARD", "SLOW"))
         recent = [past for at, past in self.history if at // 1.0 > self.now // 1.0 - 10]
-        bad = sum(past != "ok" for past in recent)
+        bad = sum(past not in ("ok", "SLOW") for past in recent)
         rate = (len(recent) >= 4 and bad * 2 >= len(recent)) or (len(recent) >= 8 and bad * 4 >= len(recent))
+        rate = rate and how != "SLOW"
         if how == "FATAL" or run >= 3 or rate:
             healthy = self.now - self.closed_at >= min(4.0 * 2**self.openings, 16.0)
             self.open(how, asked, fresh=healthy, rest=self.due)
@@ -111,11 +112,11 @@ steps = st.one_of(
     st.tuples(st.just("wait"), st.integers(1, 40), st.just(0.0)),
     st.tuples(st.just("wait"), st.integers(1, 4), st.just(0.0)),
     st.tuples(
-        st.sampled_from(["ok", "ok", "HARD", "HARD", "THROTTLED", "FATAL", "left"]),
+        st.sampled_from(["ok", "ok", "HARD", "HARD", "SLOW", "THROTTLED", "FATAL", "left"]),
         st.integers(0, 3),
         st.sampled_from([0.0, 0.0, -1.0, 0.5, 5.0, 60.0]),
     ),
-    st.tuples(st.sampled_from(["ok", "HARD", "left"]), st.integers(0, 3), st.just(0.0)),
+    st.tuples(st.sampled_from(["ok", "HARD", "SLOW", "left"]), st.integers(0, 3), st.just(0.0)),
 )
 
 
