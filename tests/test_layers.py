@@ -15,6 +15,7 @@ ROOT = Path(fallbackio.__file__).parent
 RANKS = {
     "errors": 0,
     "clock": 0,
+    "_log": 0,
     "_checks": 1,
     "_tasks": 1,
     "_window": 1,
@@ -116,6 +117,18 @@ def test_only_one_module_reads_the_environment() -> None:
     }
 
     assert readers == {"config/_environ.py"}
+
+
+def test_the_log_has_one_door() -> None:
+    """A handler that raises fails no call; besides, the command line and drills turn the log off."""
+    loggers = {
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "getLogger"
+    }
+
+    assert loggers == {"_log.py", "cli/_shell.py", "drill/_drill.py"}
 
 
 def test_tasks_are_created_in_one_audited_place() -> None:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
-__all__ = ["Outbox"]
+from fallbackio._log import say
 
-_log = logging.getLogger("fallbackio.breaker")
+__all__ = ["Outbox"]
 
 
 class Outbox:
@@ -48,5 +47,9 @@ class Outbox:
         if any(observer is known for known in self._failed):
             return
         self._failed.append(observer)
-        with suppress(Exception):  # the log is the user's too, and there is nobody left to tell
-            _log.exception("%s failed while observing a breaker; logged once", type(observer).__qualname__)
+        say(
+            logging.ERROR,
+            "%s failed while observing a breaker; logged once",
+            type(observer).__qualname__,
+            exc_info=True,
+        )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve, frozen
 
+from fallbackio._log import say
 from fallbackio.chain import Setup
 from fallbackio.config._making import Making
 from fallbackio.endpoint import Endpoint
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     C = TypeVar("C", bound=Chain)
 
 __all__ = ["Reloaded", "Source", "reloaded", "retire", "succeeding"]
-
-logger = logging.getLogger("fallbackio")
 
 
 @frozen
@@ -96,5 +95,5 @@ def reloaded(old: Setup, new: Setup, path: Path) -> Reloaded:
         added=tuple([name for name in now if name not in was]),
         removed=tuple([name for name in was if name not in now]),
     )
-    logger.info("%s was reloaded from %s: %s", new.name, path, said)
+    say(logging.INFO, "%s was reloaded from %s: %s", new.name, path, said)
     return said

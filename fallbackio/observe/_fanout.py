@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import partial
 from inspect import iscoroutinefunction
 from threading import Event as Mark
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from fallbackio import clock
+from fallbackio._log import say
 from fallbackio.errors import ConfigError
 from fallbackio.events import ChainSink, Event, EventSink, without_content
 from fallbackio.observe._courier import Courier
@@ -28,8 +28,6 @@ from fallbackio.observe._logging import Log
 from fallbackio.observe._throttle import Throttle
 
 __all__ = ["Fanout", "inline"]
-
-logger = logging.getLogger("fallbackio")
 
 # How long closing a chain waits for sinks that are behind.
 DRAIN_S = 1.0
@@ -150,10 +148,7 @@ class Fanout:
 
     async def aclose(self) -> None:
         """Say what is left to be said; waits for sinks that are behind, a second at most."""
-        try:
-            self._log.flush()
-        except Exception:  # noqa: BLE001 - as of any sink
-            self._complain(self._log)
+        self._log.flush()
         marks = [(courier, mark) for courier, _ in self._couriers if (mark := courier.mark()) is not None]
         if marks:
             # In a thread, because it waits for threads.  Whoever is stuck there stays stuck.
@@ -161,7 +156,7 @@ class Fanout:
             await asyncio.get_running_loop().run_in_executor(None, waiting)
         for courier, mark in marks:
             if not mark.is_set():
-                _say(
+                say(
                     logging.WARNING,
                     "the sink %s is stuck: about %d events were not delivered within %g s of closing",
                     _called(courier.sink),
@@ -172,23 +167,17 @@ class Fanout:
     def _complain(self, sink: EventSink) -> None:
         if id(sink) not in self._complained:
             self._complained.add(id(sink))
-            _say(logging.ERROR, "the sink %s raised; this is logged once", _called(sink), exc_info=True)
+            say(logging.ERROR, "the sink %s raised; this is logged once", _called(sink), exc_info=True)
 
     def _complain_of_drops(self, courier: Courier) -> None:
         if self._throttle.admits(id(courier), clock.now()):
-            _say(
+            say(
                 logging.WARNING,
                 "the sink %s is too far behind: %d events were dropped so far; this is logged once a minute",
                 _called(courier.sink),
                 courier.dropped,
                 extra={"fallbackio_dropped": courier.dropped},
             )
-
-
-def _say(level: int, text: str, *args: object, **more: Any) -> None:
-    """Log it; where the log itself is what raises, there is nobody left to tell."""
-    with suppress(Exception):
-        logger.log(level, text, *args, **more)
 
 
 def _await_marks(marks: Iterable[Mark]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from attrs import define, frozen
 
 from fallbackio import clock
+from fallbackio._log import say
 from fallbackio.errors import AttemptError, Refused
 from fallbackio.events import (
     AttemptEnded,
@@ -32,8 +33,6 @@ from fallbackio.events import (
 from fallbackio.observe._throttle import Throttle
 
 __all__ = ["Log", "log_event"]
-
-logger = logging.getLogger("fallbackio")
 
 # Ten of a kind are an incident that somebody reads line by line; the eleventh is a storm.
 BURST = 10
@@ -52,11 +51,11 @@ class Line:
 
     def write(self, held_back: int = 0) -> None:
         if not held_back:
-            logger.log(self.level, self.text, *self.args, extra=self.extra)
+            say(self.level, self.text, *self.args, extra=self.extra)
             return
         text = f"{self.text}; %d more like this were held back"
         extra = {**self.extra, "fallbackio_held_back": held_back}
-        logger.log(self.level, text, *self.args, held_back, extra=extra)
+        say(self.level, text, *self.args, held_back, extra=extra)
 
 
 @define

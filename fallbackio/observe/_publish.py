@@ -24,13 +24,12 @@ import orjson
 
 from fallbackio import clock
 from fallbackio._checks import is_number
+from fallbackio._log import say
 from fallbackio._tasks import OwnTask
 from fallbackio.errors import ConfigError
 from fallbackio.observe._health import Health
 
 __all__ = ["Publisher"]
-
-logger = logging.getLogger("fallbackio")
 
 # A file is emptied before it gets larger than this: some five minutes of a chain of ten endpoints.
 MOST_BYTES = 2**20
@@ -133,7 +132,12 @@ class _File:
         except OSError as error:
             if not self._complained:
                 self._complained = True
-                logger.warning("health cannot be written to %s (%s); this is logged once", self._path, error)
+                say(
+                    logging.WARNING,
+                    "health cannot be written to %s (%s); this is logged once",
+                    self._path,
+                    error,
+                )
 
     async def _append(self, line: bytes) -> None:
         # A disk may take its time, and the loop must not take it with it.

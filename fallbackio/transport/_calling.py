@@ -10,6 +10,7 @@ import anyio
 
 from fallbackio import clock
 from fallbackio._draft import assemble
+from fallbackio._log import say
 from fallbackio.dialects import deltas_of
 from fallbackio.endpoint import Endpoint, Heard, Note, Upstream, unheard, unnoted
 from fallbackio.errors import BadAnswer, InvalidRequest
@@ -21,8 +22,6 @@ from fallbackio.transport._pieces import Pieces
 from fallbackio.transport._whole import Whole
 
 __all__ = ["CallingProvider"]
-
-logger = logging.getLogger("fallbackio")
 
 # What the clean-up of a generator that was cut off may take; a stuck one must not hold the caller.
 CLOSE_GRACE_S = 1.0
@@ -91,4 +90,4 @@ class CallingProvider:
         if not self._told:
             self._told = True
             name = getattr(self._fn, "__qualname__", type(self._fn).__name__)
-            logger.warning("%s: its clean-up raised %s (told once)", name, type(error).__name__)
+            say(logging.WARNING, "%s: its clean-up raised %s (told once)", name, type(error).__name__)

@@ -18,6 +18,7 @@ from attrs import field, frozen
 from yarl import URL
 
 from fallbackio import clock
+from fallbackio._log import say
 from fallbackio.dialects import (
     Dialect,
     StreamReader,
@@ -40,8 +41,6 @@ from fallbackio.transport._whole import Whole
 __all__ = ["HttpProvider"]
 
 T = TypeVar("T")
-
-logger = logging.getLogger("fallbackio")
 
 # More of an error's body tells nothing more.
 MAX_ERROR_BYTES = 64 * 1024
@@ -198,8 +197,11 @@ class HttpProvider:
             note(f"{name} left out, its dialect cannot express it")
             if name not in self._told:
                 self._told.add(name)
-                logger.warning(
-                    "%s: %s is left out, its dialect cannot express it (told once)", self.endpoint.name, name
+                say(
+                    logging.WARNING,
+                    "%s: %s is left out, its dialect cannot express it (told once)",
+                    self.endpoint.name,
+                    name,
                 )
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> AttemptError:

@@ -294,9 +294,7 @@ def test_5_a_raising_listener_changes_nothing(caplog: pytest.LogCaptureFixture) 
         hook: sum(hook == note[0] for note in diary.heard)
         for hook in ("before_call", "success", "failure", "state_change")
     }
-    assert [("fallbackio.breaker", logging.ERROR)] == [
-        (record.name, record.levelno) for record in caplog.records
-    ]
+    assert [("fallbackio", logging.ERROR)] == [(record.name, record.levelno) for record in caplog.records]
     assert "Broken failed while observing a breaker; logged once" == caplog.messages[0]
 
 

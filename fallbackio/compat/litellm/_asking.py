@@ -17,6 +17,7 @@ import attrs
 from attrs import field, frozen
 
 from fallbackio import clock
+from fallbackio._log import say
 from fallbackio.chain import Coordinator, Delivery, Limits, RetryPolicy, Stream
 from fallbackio.compat.litellm._fields import EmbeddingResponse, ModelResponse
 from fallbackio.compat.litellm._mocks import failing
@@ -37,8 +38,6 @@ from fallbackio.model import Attempt
 __all__ = ["Ask", "Steps", "answer", "embeddings", "opened"]
 
 T = TypeVar("T")
-
-logger = logging.getLogger("fallbackio")
 
 Steps = tuple[Endpoint | Pool, ...]
 
@@ -161,7 +160,7 @@ async def _made(
             return await make(ask.chain(fleet), ask, left), before
         except FallbackError as error:
             if (mute := _who_cannot_say(error, ask)) is not None:
-                logger.warning("%s is left out, it cannot express the request", mute)
+                say(logging.WARNING, "%s is left out, it cannot express the request", mute)
                 ask = ask.without(mute)
                 continue
             before += error.attempts
