@@ -10,7 +10,7 @@ from typing import TypeVar
 import attrs
 
 from fallbackio.drill._record import Call
-from fallbackio.drill._result import Cast, Failover, Figures, Quantiles, Result, Troubled
+from fallbackio.drill._result import Afterwards, Cast, Failover, Figures, Quantiles, Result, Troubled
 from fallbackio.drill._run import Run
 from fallbackio.drill._watch import Found
 
@@ -124,7 +124,7 @@ def _ranked(counts: Counter[K]) -> dict[K, int]:
 
 
 def _troubled(found: Found, duration_s: float) -> Troubled:
-    over = found.trouble.ends_s < duration_s
+    afterwards = _afterwards(found, duration_s)
     return Troubled(
         endpoint=found.endpoint,
         begins_s=found.trouble.begins_s,
@@ -132,9 +132,17 @@ def _troubled(found: Found, duration_s: float) -> Troubled:
         left_alone_s=_known(found.left_alone_s),
         reached_before=found.reached_before,
         reached_after=found.reached_after,
-        returned_s=_known(found.returned_s) if over else None,
-        over=over,
+        afterwards=afterwards,
+        returned_s=found.returned_s if afterwards == "returned" else None,
     )
+
+
+def _afterwards(found: Found, duration_s: float) -> Afterwards:
+    if found.trouble.ends_s >= duration_s:
+        return "sick to the end"
+    if not math.isnan(found.returned_s):
+        return "returned"
+    return "not returned" if found.wanted else "not asked"
 
 
 def _known(seconds: float) -> float | None:

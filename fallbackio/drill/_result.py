@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 from attrs import field, frozen
@@ -17,7 +17,10 @@ from fallbackio._checks import nearest
 from fallbackio.drill._record import Call, Move
 from fallbackio.drill._rules import Breach
 
-__all__ = ["LIMITS", "Cast", "Failover", "Figures", "Quantiles", "Result", "Troubled"]
+__all__ = ["LIMITS", "Afterwards", "Cast", "Failover", "Figures", "Quantiles", "Result", "Troubled"]
+
+
+Afterwards = Literal["returned", "not returned", "not asked", "sick to the end"]
 
 
 @frozen
@@ -163,11 +166,13 @@ class Troubled:
         endpoint: Whose trouble.
         begins_s, ends_s: When it was, in the scenario's seconds.
         left_alone_s: Seconds from its beginning until the chain left the endpoint alone, because its
-            breaker opened or it asked for time; `None` if it never did.
-        reached_before: Requests that reached it until then.
-        reached_after: Requests that reached it from then to its end: probes, mostly.
+            breaker opened or it asked for time; `None` if it never did.  Longer than the trouble if what
+            was sent in it failed only later.
+        reached_before: Requests that reached it in the trouble until then.
+        reached_after: Requests that reached it in the trouble from then on: probes, mostly.
+        afterwards: `"returned"`; `"not returned"`, calls asked it in vain or found its breaker open; `"not
+            asked"`, no call needed it; or `"sick to the end"` of the scenario.
         returned_s: Seconds from its end until the endpoint answered again; `None` if it did not.
-        over: Whether it ended before the scenario did, so that the endpoint could return.
 
     Example:
         >>> result.troubles[0].left_alone_s, result.troubles[0].returned_s
@@ -180,8 +185,8 @@ class Troubled:
     left_alone_s: float | None
     reached_before: int
     reached_after: int
+    afterwards: Afterwards
     returned_s: float | None
-    over: bool
 
 
 @frozen(kw_only=True)
@@ -256,6 +261,17 @@ class Result:
     calls: tuple[Call, ...] = field(repr=False)
     moves: tuple[Move, ...] = field(repr=False)
 
+    @property
+    def met_trouble(self) -> bool:
+        """Whether a call was made while an endpoint was in trouble; else nothing is known of that.
+
+        Example:
+            >>> drill("chain.toml", "s1", rate=0.001).met_trouble
+            False
+        """
+        sick = [one for one in self.phases if one.sick]
+        return not sick or any(one.calls for one in sick)
+
     def phase(self, name: str) -> Figures:
         """The figures of a phase.
 
@@ -288,6 +304,8 @@ class Result:
         """
         figures = self.total if phase is None else self.phase(phase)
         found = [f"{one.rule}: broken {one.times} times, as by {one.what[0]}" for one in self.breaches]
+        if "success" in limits and figures.calls and phase is None and not self.met_trouble:
+            found.append("no call was made while an endpoint was in trouble, so success in it is not known")
         for name, limit in limits.items():
             found += _shortcoming(name, limit, figures, self.troubles)
         return found
@@ -336,17 +354,23 @@ def _shortcoming(name: str, limit: float, figures: Figures, troubles: Sequence[T
             [] if least >= limit else [f"success is {least:.4%}, under {limit:.4%}; {_first_error(figures)}"]
         )
     if name in _TROUBLES:
-        asked = [one for one in troubles if one.over or name != "returned_s"]
-        values = [(one.endpoint, getattr(one, name)) for one in asked]
-        return [
-            f"{name} of {endpoint} is {'never' if value is None else f'{value:.3g}'}, over {limit:g}"
-            for endpoint, value in values
-            if value is None or value > limit
-        ]
+        return [said for one in troubles for said in _late(name, limit, one)]
     value = _value(name, figures)
     if value is None or math.isnan(value):
         return [f"{name} is not known, so not at most {limit:g}"]
     return [] if value <= limit else [f"{name} is {value:.4g}, over {limit:g}"]
+
+
+def _late(name: str, limit: float, trouble: Troubled) -> list[str]:
+    """What was found out too late of a trouble, or not at all; of one that no call met nothing is asked."""
+    value: float | None = getattr(trouble, name)
+    if value is not None:
+        return [f"{name} of {trouble.endpoint} is {value:.3g}, over {limit:g}"] if value > limit else []
+    if name == "returned_s":
+        missing, said = trouble.afterwards == "not returned", "had not returned at the end"
+    else:
+        missing, said = trouble.reached_before > 0, "was never left alone"
+    return [f"{trouble.endpoint} {said}, so not within {limit:g} s"] if missing else []
 
 
 def _value(name: str, figures: Figures) -> float | None:

@@ -49,8 +49,24 @@ def test_the_report_tells_phases_servers_and_the_trouble(ours: str) -> None:
     assert "Answered by, in percent of the calls" in lines
     assert any("past openai/gpt-4o-mini: Overloaded (503)" in line for line in lines)
     assert "left alone after" in done.out
-    assert "Every call had a right end, and all rules held." in lines
+    assert "All 80 calls had a right end, and all rules held." in lines
     assert all(len(line) <= 80 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "said", "missed"),
+    [
+        ("s1", "No call was made, so nothing was shown.", "no call was made, so"),
+        ("503-for-good", "No call was made in fault and recovery.", "no call was made while an endpoint was"),
+    ],
+)
+def test_where_nobody_called_nothing_is_claimed(ours: str, scenario: str, said: str, missed: str) -> None:
+    """A drill without a call, or with none in the trouble, has not shown that anything held."""
+    done = invoke("drill", ours, "--scenario", scenario, "--duration", "30", "--rate", "0.01")
+
+    assert done.code == 1
+    assert said in " ".join(done.out.split())
+    assert f"ours in {scenario}: {missed}" in done.out
 
 
 def test_json_is_the_same_for_the_same_seed(ours: str) -> None:
@@ -72,7 +88,7 @@ def test_a_failed_call_is_exit_code_1(tmp_path: Path) -> None:
     done = invoke("drill", _file(tmp_path, "alone", ALONE), *SHORT, "--no-streaming")
 
     assert done.code == 1
-    assert "calls failed:" in done.out
+    assert "40 of 80 calls failed." in done.out
     assert "ChainExhausted: openai/gpt-4o-mini Overloaded (503)" in done.out
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import attrs
 import pytest
-from drill_kit import CHAIN, FIRST, drilled, outage
+from drill_kit import CHAIN, FIRST, drilled
 
-from fallbackio.drill import Quantiles, Result, drill
+from fallbackio.drill import Quantiles, Result
 from fallbackio.errors import ConfigError
 from fallbackio.simulator import Status
 
@@ -44,17 +43,6 @@ def test_without_a_call_nothing_is_good() -> None:
 
     assert nobody.total.calls == 0
     assert nobody.shortcomings(success=1.0) == ["no call was made, so success is not known"]
-
-
-def test_who_is_sick_to_the_end_cannot_return() -> None:
-    """An endpoint whose trouble outlasts the scenario has neither returned nor failed to."""
-    short = outage(Status(503))
-    result = drill(CHAIN, attrs.evolve(short, phases=short.phases[:2]))
-
-    (trouble,) = result.troubles
-    assert (trouble.over, trouble.returned_s) == (False, None)
-    assert result.shortcomings(returned_s=1) == []
-    assert result.shortcomings(left_alone_s=0.001) != []
 
 
 def test_failed_calls_are_named(result: Result) -> None:

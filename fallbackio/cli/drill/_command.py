@@ -19,6 +19,8 @@ from fallbackio.cli.drill._progress import Progress
 from fallbackio.cli.drill._tables import show, show_comparison, show_scenarios
 from fallbackio.drill import LIMITS, Result
 from fallbackio.drill import drill as drilled
+from fallbackio.drill.report import check
+from fallbackio.drill.report import html as page_of
 from fallbackio.errors import ConfigError
 from fallbackio.simulator import Scenario, scenario, scenarios
 
@@ -194,13 +196,11 @@ def _tell(
         typer.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
         return
     for line in missed:
-        console.print(line, style="bold red", highlight=False, markup=False)
+        console.print(line, style="bold red", highlight=False, markup=False, soft_wrap=True)
 
 
 def _check_page(path: Path) -> None:
     """What stands in the way of the page is said before the drill, not after an hour of it."""
-    from fallbackio.drill.report import check  # the plots take half a second to load
-
     check()
     there = path.exists()
     with _writing(path):
@@ -210,9 +210,7 @@ def _check_page(path: Path) -> None:
 
 
 def _write(path: Path, results: Sequence[Result]) -> None:
-    from fallbackio.drill.report import html  # as above
-
-    page = html(results)
+    page = page_of(results)
     with _writing(path):
         path.write_text(page, encoding="utf-8")
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fallbackio.drill import Figures, Quantiles, Result
+from fallbackio.drill.report import trouble, verdict
 from fallbackio.simulator import Scenario
 
 __all__ = ["show", "show_comparison", "show_scenarios"]
@@ -151,35 +152,16 @@ def _failovers(result: Result) -> list[str]:
 
 
 def _troubles(result: Result) -> list[str]:
-    lines = []
-    for one in result.troubles:
-        alone = (
-            f"never left alone, and got {one.reached_before:,} requests"
-            if one.left_alone_s is None
-            else f"left alone after {one.left_alone_s:.1f} s and {one.reached_before:,} requests, "
-            f"then {one.reached_after:,} more while it was sick"
-        )
-        back = (
-            "sick to the end"
-            if not one.over
-            else "did not answer again"
-            if one.returned_s is None
-            else f"answered again {one.returned_s:.1f} s later"
-        )
-        lines.append(f"{one.endpoint} was sick for {_minutes(one.ends_s - one.begins_s)}: {alone}; {back}.")
-    return lines
+    return [trouble(one) for one in result.troubles]
 
 
 def _verdict(result: Result, took_s: float) -> Text:
-    total, text = result.total, Text()
+    (said, good), text = verdict(result), Text()
     for breach in result.breaches:
         text.append(f"\nBroken {breach.times} times: {breach.rule}, as by {breach.what[0]}", style="bold red")
-    if total.failed:
-        text.append(f"\n{total.failed:,} of {total.calls:,} calls failed:", style="bold red")
-        for error, times in [*total.errors.items()][:_REASONS]:
-            text.append(f"\n  {times:>7,} {error}", style="red")
-    elif not result.breaches:
-        text.append("\nEvery call had a right end, and all rules held.", style="bold green")
+    text.append(f"\n{said}", style="bold green" if good else "bold red")
+    for error, times in [*result.total.errors.items()][:_REASONS]:
+        text.append(f"\n  {times:>7,} {error}", style="red")
     text.append(f"\n({took_s:.1f} s of real time)", style="bright_black")
     return text
 

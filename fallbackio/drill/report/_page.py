@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 from attrs import frozen
 
-from fallbackio.drill._result import Figures, Quantiles, Result, Troubled
+from fallbackio.drill._result import Figures, Quantiles, Result
+from fallbackio.drill.report._words import (
+    dollars,
+    load,
+    plain,
+    seconds,
+    share,
+    success,
+    time,
+    trouble,
+    verdict,
+)
 from fallbackio.errors import ConfigError
 
 __all__ = ["check", "html"]
@@ -115,25 +125,20 @@ def _section(number: int, group: Sequence[Result], plots: Any) -> dict[str, Any]
         "id": f"s{number}",
         "scenario": first.scenario,
         "summary": first.summary,
-        "load": _load(first),
+        "load": load(first),
         "chains": [_chain(one, len(group) > 1) for one in group],
         "plots": plots.plots(group, f"s{number}"),
     }
 
 
-def _load(result: Result) -> str:
-    kind = "streamed" if result.streaming else "plain"
-    load = f"{result.total.calls:,} {kind} calls in {_span(result.duration_s)}"
-    return f"{load}, {result.rate:g} a second on average, seed {result.seed}"
-
-
 def _chain(result: Result, compared: bool) -> dict[str, Any]:
     columns = (*result.phases, result.total)
+    said, good = verdict(result)
     return {
         "name": result.chain,
         "compared": compared,
-        "verdict": _verdict(result),
-        "good": not result.total.failed and not result.breaches,
+        "verdict": said,
+        "good": good,
         "facts": _facts(result),
         "phases": [
             {
@@ -146,11 +151,11 @@ def _chain(result: Result, compared: bool) -> dict[str, Any]:
         "served": [
             _Row(
                 one.name,
-                tuple([_share(figures.served.get(one.name, 0), figures.calls) for figures in columns]),
+                tuple([share(figures.served.get(one.name, 0), figures.calls) for figures in columns]),
             )
             for one in result.endpoints
         ],
-        "troubles": [_trouble(one) for one in result.troubles],
+        "troubles": [trouble(one) for one in result.troubles],
         "failovers": [
             (f"{one.times:,}", one.origin, one.reason) for one in result.total.failovers[:_MOST_ROWS]
         ],
@@ -159,28 +164,19 @@ def _chain(result: Result, compared: bool) -> dict[str, Any]:
     }
 
 
-def _verdict(result: Result) -> str:
-    total = result.total
-    if total.failed:
-        return f"{total.failed:,} of {total.calls:,} calls failed."
-    if result.breaches:
-        return "Every call had a right end, but a rule was broken."
-    return f"All {total.calls:,} calls had a right end, and all rules held."
-
-
 def _facts(result: Result) -> list[_Fact]:
     total = result.total
     facts = [
-        _Fact("of the calls had a right end", _success(total), bad=bool(total.failed)),
-        _Fact("half of the answers were whole within", _time(total.latency.p50)),
-        _Fact("99 of 100 within", _time(total.latency.p99)),
+        _Fact("of the calls had a right end", success(total), bad=bool(total.failed)),
+        _Fact("half of the answers were whole within", time(total.latency.p50)),
+        _Fact("99 of 100 within", time(total.latency.p99)),
     ]
     if total.ttft is not None:
-        facts.append(_Fact("99 of 100 first contents within", _time(total.ttft.p99)))
-    facts.append(_Fact("requests for each call", _plain(total.requests_per_call)))
+        facts.append(_Fact("99 of 100 first contents within", time(total.ttft.p99)))
+    facts.append(_Fact("requests for each call", plain(total.requests_per_call)))
     facts.append(_Fact("requests to endpoints in trouble", f"{total.to_sick:,}"))
     if total.cost is not None:
-        facts.append(_Fact("US$ in all", _dollars(total.cost)))
+        facts.append(_Fact("US$ in all", dollars(total.cost)))
     return facts
 
 
@@ -190,24 +186,24 @@ def _rows(columns: Sequence[Figures]) -> list[_Row]:
 
     rows = [
         row("calls", [f"{one.calls:,}" for one in columns]),
-        row("right end", [_success(one) for one in columns], strong=True),
+        row("right end", [success(one) for one in columns], strong=True),
         *_times("whole answer", [one.latency for one in columns]),
     ]
     if any(one.ttft is not None for one in columns):
         rows += _times("first content", [one.ttft for one in columns])
     rows += [
-        row("requests per call", [_plain(one.requests_per_call) for one in columns]),
+        row("requests per call", [plain(one.requests_per_call) for one in columns]),
         row("to the sick", [f"{one.to_sick:,}" if one.sick else "–" for one in columns]),
     ]
     if any(one.cost is not None for one in columns):
-        rows.append(row("cost, US$", [_dollars(one.cost) for one in columns]))
-        rows.append(row("of it for nothing", [_dollars(one.wasted) for one in columns]))
+        rows.append(row("cost, US$", [dollars(one.cost) for one in columns]))
+        rows.append(row("of it for nothing", [dollars(one.wasted) for one in columns]))
     return rows
 
 
 def _times(what: str, columns: Sequence[Quantiles | None]) -> list[_Row]:
     def cells(name: str) -> tuple[str, ...]:
-        return tuple(["–" if one is None else _seconds(getattr(one, name)) for one in columns])
+        return tuple(["–" if one is None else seconds(getattr(one, name)) for one in columns])
 
     return [
         _Row(f"{what} within, s", ()),
@@ -216,62 +212,3 @@ def _times(what: str, columns: Sequence[Quantiles | None]) -> list[_Row]:
         _Row("99 %", cells("p99"), strong=True),
         _Row("99.9 %", cells("p999")),
     ]
-
-
-def _trouble(one: Troubled) -> str:
-    begun = f"{one.endpoint} was in trouble from {_span(one.begins_s)} to {_span(one.ends_s)}. "
-    if one.left_alone_s is None:
-        found = f"It was never left alone and got {one.reached_before:,} requests. "
-    else:
-        found = (
-            f"It was left alone after {_time(one.left_alone_s)} and {one.reached_before:,} requests, and got "
-            f"{one.reached_after:,} more while it was in trouble. "
-        )
-    back = (
-        "It was in trouble to the end."
-        if not one.over
-        else "It did not answer again."
-        if one.returned_s is None
-        else f"It answered again {_time(one.returned_s)} later."
-    )
-    return begun + found + back
-
-
-def _success(figures: Figures) -> str:
-    """Rounded down: one failed call must not pass for 100 %."""
-    return "–" if math.isnan(figures.success) else f"{math.floor(figures.success * 10000) / 100:g} %"
-
-
-def _share(number: int, calls: int) -> str:
-    return "–" if not calls or not number else f"{100 * number / calls:.3g} %"
-
-
-def _plain(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}"
-
-
-def _time(seconds: float) -> str:
-    if math.isnan(seconds):
-        return "–"
-    return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
-
-
-def _seconds(seconds: float) -> str:
-    """Without its unit, for a table."""
-    if math.isnan(seconds):
-        return "–"
-    return f"{seconds:.2f}" if seconds < 10 else f"{seconds:.1f}" if seconds < 100 else f"{seconds:.0f}"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
-
-
-def _dollars(value: float | None) -> str:
-    if value is None:
-        return "–"
-    if 0 < value < 0.00005:
-        return "<0.0001"
-    return f"{value:,.2f}" if value >= 10 else f"{value:.4f}"
