@@ -206,11 +206,13 @@ class FallbackRateRose:
 
 @frozen(kw_only=True)
 class FallbackRateFell:
-    """The fallback rate that had risen is low again.
+    """The fallback rate that had risen is low again, or nobody counts any more.
 
     Attributes:
         ratio: Share of the latest calls that fell back.
         lasted_s: Seconds since it rose.
+        withdrawn: Whether the warning is taken back only because the chain was closed, or its early
+            warning was given other settings.
 
     Example:
         >>> event.ratio, event.lasted_s
@@ -220,6 +222,7 @@ class FallbackRateFell:
     chain: str
     ratio: float
     lasted_s: float
+    withdrawn: bool = False
 
 
 @frozen(kw_only=True)

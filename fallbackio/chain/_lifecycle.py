@@ -92,6 +92,7 @@ class Lifecycle:
         self._gate.check_end(self._setup.name)
         self._gate.close()
         self._line.dismiss()
+        self._withdraw()
         # We may be leaving the chain because we are cancelled, and a plain await would raise before the
         # sockets are closed; all of it takes a moment at most.
         with anyio.CancelScope(shield=True, deadline=clock.now() + CLOSE_S):
@@ -101,6 +102,12 @@ class Lifecycle:
                 for publisher in list(self._publishers):
                     closing.push_async_callback(publisher.aclose)
                 closing.push_async_callback(self._background.aclose)
+
+    def _withdraw(self) -> None:
+        """Take back what telemetry shows of the chain: its last value would stand for ever."""
+        for route in self._setup.routes:
+            route.breaker.retire("the chain was closed")
+        self._tell.warn(None, self._setup.name)
 
     async def drain(self, timeout: float | None = None) -> int:
         """Take no more calls, wait for those under way, and close; gives how many were cut off.

@@ -97,6 +97,7 @@ class Run:
                     patience.deadline = clock.now() + wait_s
             self._hung(self._under_way)
             self._count(stage)
+            self.watch.ended = True
             around.cancel_scope.cancel()
 
     def _chain(self, stage: dict[str, SimulatedEndpoint]) -> Chain:

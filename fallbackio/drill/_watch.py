@@ -53,6 +53,7 @@ class Watch:
         under_way: Requests that the chain has begun and not ended, by endpoint.
         begun: Requests that it has begun, by endpoint.
         found: For each trouble of each endpoint, what became of it.
+        ended: Whether the last call is over; what closing the chain takes back is no move.
     """
 
     # Told at once: a thread's would be told of the past.
@@ -64,6 +65,7 @@ class Watch:
     found: list[Found]
     under_way: Counter[str] = field(factory=Counter)
     begun: Counter[str] = field(factory=Counter)
+    ended: bool = False
     _open: set[str] = field(factory=set)
     # When the requests that are under way began, by endpoint, call and place in its ledger.
     _since: dict[tuple[str, int, int], float] = field(factory=dict)
@@ -95,7 +97,7 @@ class Watch:
                     self._left_alone(attempt.endpoint, since_s)
             case FailedOver(origin=origin, error=error):
                 self.log.failovers[self.phase()][origin, reason(error)] += 1
-            case BreakerMoved(endpoint=endpoint, new=new, reason=why):
+            case BreakerMoved(endpoint=endpoint, new=new, reason=why) if not self.ended:
                 self.log.moves.append(Move(self.now(), endpoint, new, why))
                 if new == "open":
                     self._left_alone(endpoint, self._oldest(endpoint))

@@ -157,7 +157,8 @@ class FallbackRate:
     def withdraw(self) -> None:
         """Take a warning back that stands: nobody counts here any more."""
         if self._rose_at is not None:
-            self._fell(_share(self._short.failures, self._short.calls), self._looked_at - self._rose_at)
+            rate = _share(self._short.failures, self._short.calls)
+            self._fell(rate, self._looked_at - self._rose_at, withdrawn=True)
 
     def _clear(self, now: float, rose_at: float) -> None:
         short, self._looked_at = self._short, now
@@ -167,9 +168,10 @@ class FallbackRate:
         if told and rate <= self.policy.clear_ratio * self._threshold:
             self._fell(rate, now - rose_at)
 
-    def _fell(self, ratio: float, lasted_s: float) -> None:
+    def _fell(self, ratio: float, lasted_s: float, *, withdrawn: bool = False) -> None:
         self._rose_at = None
-        self._tell(FallbackRateFell(chain=self._chain, ratio=ratio, lasted_s=lasted_s))
+        fell = FallbackRateFell(chain=self._chain, ratio=ratio, lasted_s=lasted_s, withdrawn=withdrawn)
+        self._tell(fell)
 
     def _usual(self) -> float:
         """The share before the short window."""

@@ -141,12 +141,12 @@ def _line(event: Event) -> Line | None:
                 (endpoint, open_s, reason),
                 {"fallbackio_endpoint": endpoint, "fallbackio_open_s": open_s},
             )
-        case BreakerMoved(endpoint=endpoint, old=old, new=new):
+        case BreakerMoved(endpoint=endpoint, old=old, new=new, reason=reason):
             return Line(
                 (endpoint, new),
                 logging.INFO,
-                "%s: circuit %s, was %s",
-                (endpoint, new, old),
+                "%s: circuit %s, was %s (%s)",
+                (endpoint, new, old, reason),
                 {"fallbackio_endpoint": endpoint},
             )
         case AttemptEnded(attempt=attempt) if attempt.error is not None and attempt.error.needs_operator:
@@ -159,7 +159,7 @@ def _line(event: Event) -> Line | None:
             )
         case FallbackRateRose():
             return _risen(event)
-        case FallbackRateFell(chain=chain, ratio=ratio, lasted_s=lasted_s):
+        case FallbackRateFell(chain=chain, ratio=ratio, lasted_s=lasted_s, withdrawn=False):
             return Line(
                 (chain, "fell"),
                 logging.INFO,

@@ -19,7 +19,8 @@ __all__ = ["render"]
 
 _COLOURS: Mapping[str, str] = MappingProxyType({"closed": "green", "half_open": "yellow", "open": "red"})
 
-# Health that is older than this is said to be: a file keeps what an application wrote before it ended.
+# Health that is older than this is said to be, and raises no alarm: a file keeps what an application wrote
+# before it ended.
 _STALE_S = 10.0
 
 
@@ -46,9 +47,11 @@ def render(health: Health | Mapping[str, Any]) -> RenderableType:
         table.add_column(heading, justify="left" if heading in ("endpoint", "breaker") else "right")
     table.add_column("room")
     table.add_column("last failure")
+    age = _age(facts.get("at"))
     for endpoint in facts.get("endpoints") or ():
-        _add(table, endpoint, Text)
+        _add(table, endpoint, Text, {} if age else _COLOURS)
     style = "bold red" if facts.get("fallback_rate_risen") else "bold"
+    style = "dim" if age else style
     return Group(Text(_plain(_summary(facts)), style=style), table)
 
 
@@ -71,7 +74,7 @@ def _age(at: Any) -> str:
     return f"as of {age_s:,.0f} s ago" if age_s >= _STALE_S else ""
 
 
-def _add(table: Table, endpoint: Mapping[str, Any], text: type[Text]) -> None:
+def _add(table: Table, endpoint: Mapping[str, Any], text: type[Text], colours: Mapping[str, str]) -> None:
     breaker = _inner(endpoint, "breaker")
     first, whole, failure = [_inner(endpoint, name) for name in ("first_content", "whole", "last_failure")]
     most = endpoint.get("max_in_flight")
@@ -84,7 +87,7 @@ def _add(table: Table, endpoint: Mapping[str, Any], text: type[Text]) -> None:
         _room(endpoint),
         _failure(failure),
     ]
-    colour = _COLOURS.get(str(breaker.get("state")), "")
+    colour = colours.get(str(breaker.get("state")), "")
     table.add_row(*[text(_plain(cell), style=colour if at == 1 else "") for at, cell in enumerate(cells)])
 
 

@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 import fallbackio
-from fallbackio.errors import ChainClosed, ConfigError
-from fallbackio.testing import ScriptedEndpoint, answers, fails, stalls, virtual_time
+from fallbackio.errors import ChainClosed, ConfigError, Overloaded
+from fallbackio.events import BreakerMoved, FallbackRateFell
+from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, fails, stalls, virtual_time
 
 
 def chain_of(*endpoints: ScriptedEndpoint) -> fallbackio.Chain:
@@ -45,6 +46,36 @@ async def test_calls_under_way_finish_and_new_ones_are_refused() -> None:
     assert anyio.current_time() == pytest.approx(3.0)
     with pytest.raises(ChainClosed, match="is closed"):
         await chain.complete("hi")
+
+
+@virtual_time
+async def test_telemetry_shows_no_more_of_a_closed_chain() -> None:
+    """Its open circuits and its early warning are taken back, once; what still ends then says nothing new."""
+    sink = RecordingSink()
+    down = ScriptedEndpoint(fails(Overloaded(status=529)), name="down")
+    up = ScriptedEndpoint(answers("fine"), name="up")
+    slow = ScriptedEndpoint(fails(Overloaded(status=529), after_s=1), name="slow")
+    policy = fallbackio.BreakerPolicy(consecutive=2, rates=[])
+    chain = fallbackio.Chain(
+        [down.endpoint, up.endpoint, slow.endpoint], breaker=policy, max_retries=0, sinks=[sink]
+    )
+    for _ in range(30):
+        await chain.complete("hi")
+    assert chain.health().fallback_rate_risen
+    assert [move.new for move in sink.of(BreakerMoved)] == ["open"]
+
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(chain.rehearse, "hi")
+        await anyio.sleep(0.5)
+        await chain.aclose()
+        await chain.aclose()
+
+    assert [(move.endpoint, move.new, move.reason) for move in sink.of(BreakerMoved)][1:] == [
+        ("down", "closed", "the chain was closed")
+    ]
+    assert [fell.withdrawn for fell in sink.of(FallbackRateFell)] == [True]
+    assert not chain.health().fallback_rate_risen
 
 
 @virtual_time

@@ -7,15 +7,19 @@ import queue
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import StringIO
 from pathlib import Path
 
 import orjson
 import pytest
 from cli_kit import invoke, running
+from rich.console import Console
 
 import fallbackio
+from fallbackio import clock
 from fallbackio.cli import _watch
 from fallbackio.errors import Overloaded
+from fallbackio.observe import render
 from fallbackio.testing import ScriptedEndpoint, answers, fails
 
 
@@ -192,3 +196,15 @@ def test_what_an_application_left_behind_is_not_taken_for_news(
 
     assert said in done.out
     assert ("ago" in done.out) == (at is not None)
+
+
+@pytest.mark.parametrize(("age_s", "alarms"), [(0.0, 2), (3600.0, 0)])
+def test_what_was_left_behind_raises_no_alarm(age_s: float, alarms: int) -> None:
+    """A warning and an open circuit of an application that has ended are not shown in red."""
+    endpoint = {"name": "a", "breaker": {"state": "open"}}
+    at = clock.wall() - age_s
+    console = Console(record=True, width=120, file=StringIO(), force_terminal=True, color_system="standard")
+
+    console.print(render({"chain": "chat", "at": at, "fallback_rate_risen": True, "endpoints": [endpoint]}))
+
+    assert console.export_text(styles=True).count("31m") == alarms

@@ -86,7 +86,8 @@ def test_an_outage_over_http_is_there_to_be_scraped() -> None:
                 async with chain.stream(CANARY) as stream:
                     async for _ in stream:
                         pass
-            scrape = Scrape.of(registry)
+                scrape = Scrape.of(registry)
+            after = Scrape.of(registry)
 
         assert scrape.value("fallbackio_calls_total", outcome="answered", fell_back="true") == 7
         assert scrape.value("fallbackio_call_duration_seconds_count", chain="chat") == 7
@@ -108,6 +109,7 @@ def test_an_outage_over_http_is_there_to_be_scraped() -> None:
         assert scrape.value("fallbackio_calls_in_progress", chain="chat") == 0
         assert scrape.values("fallbackio_attempts_in_progress") == [0, 0]
         assert CANARY not in scrape.text
+        assert after.value("fallbackio_breaker_state", endpoint="down", state="open") == 0
 
     run(main)
 
@@ -148,7 +150,7 @@ async def test_labels_are_few() -> None:
     async with fallbackio.Chain([a.endpoint, b], sinks=[PrometheusSink(registry)], name="chat") as chain:
         for number in range(20):
             await chain.complete("hi", session=f"session-{number}", user=f"user-{number}")
-    scrape = Scrape.of(registry)
+        scrape = Scrape.of(registry)
 
     found: dict[str, set[str]] = {}
     for labels in scrape.labels():
@@ -169,6 +171,7 @@ async def test_labels_are_few() -> None:
     }
     assert scrape.value("fallbackio_fallback_rate_risen", chain="chat") == 1
     assert CANARY not in scrape.text
+    assert Scrape.of(registry).value("fallbackio_fallback_rate_risen", chain="chat") == 0  # it is closed
 
 
 @virtual_time
