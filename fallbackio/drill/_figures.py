@@ -93,8 +93,9 @@ def _figures(
     failovers: Counter[tuple[str, str]],
     requests: Counter[str],
 ) -> Figures:
-    right = [call for call in calls if call.outcome in ("answered", "allowed")]
-    ttfts = [call.ttft_s for call in right if call.ttft_s is not None]
+    answered = [call for call in calls if call.outcome == "answered"]
+    allowed = sum(call.outcome == "allowed" for call in calls)
+    ttfts = [call.ttft_s for call in answered if call.ttft_s is not None]
     costs = [call.cost for call in calls if call.cost is not None]
     return Figures(
         name=name,
@@ -102,10 +103,10 @@ def _figures(
         lasts_s=lasts_s,
         sick=tuple(sick),
         calls=len(calls),
-        answered=sum(call.outcome == "answered" for call in calls),
-        allowed=sum(call.outcome == "allowed" for call in calls),
-        failed=len(calls) - len(right),
-        latency=Quantiles.of([call.latency_s for call in right]),
+        answered=len(answered),
+        allowed=allowed,
+        failed=len(calls) - len(answered) - allowed,
+        latency=Quantiles.of([call.latency_s for call in answered]),
         ttft=Quantiles.of(ttfts) if ttfts else None,
         served=_ranked(Counter([call.served_by for call in calls if call.served_by])),
         failovers=tuple([Failover(*key, times) for key, times in _ranked(failovers).items()]),

@@ -1,7 +1,7 @@
 """What a drill comes to: figures for each phase and each trouble, and whether they are good enough.
 
-Times are of calls that had a right end: an answer, or an error that the scenario allows.  Quantiles are
-by nearest rank, so that each is the time of a call that was made.
+Times are of calls that were answered: an error that the scenario allows is a right end as well, and comes
+within a millisecond.  Quantiles are by nearest rank, so that each is the time of a call that was made.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Figures:
         answered: How many got an answer.
         allowed: How many ended in an error that the scenario allows.
         failed: How many ended in another one, or not at all.
-        latency: From when a call was made to its end.
+        latency: From when a call that was answered was made to its end.
         ttft: From when it was made to its first content; `None` where nothing was streamed.
         served: Who answered how many.
         failovers: Where calls moved on from, and why, the most frequent first.

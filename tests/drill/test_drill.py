@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import fallbackio
 from fallbackio import Chain, Endpoint, Pool
 from fallbackio.config.files import read_toml
 from fallbackio.dialects import DIALECTS
-from fallbackio.drill import drill
+from fallbackio.drill import Quantiles, drill
 from fallbackio.errors import ConfigError
 from fallbackio.simulator import Behaviour, Cut, Phase, Scenario, Silence, Status, scenarios
 
@@ -121,6 +122,16 @@ def test_an_error_that_is_allowed_is_a_right_end() -> None:
     assert result.total.success == 1.0
     assert result.phase("fault").allowed == 20
     assert result.phase("fault").failed == 0
+
+
+def test_an_error_that_is_allowed_is_no_quick_answer() -> None:
+    """A refusal within a millisecond makes no answer look quicker: times are of answers only."""
+    result = drill(CHAIN, "content-filter")
+    healthy = [call.latency_s for call in result.calls if call.outcome == "answered"]
+
+    assert math.isnan(result.phase("fault").latency.p50)
+    assert result.total.latency == Quantiles.of(healthy)
+    assert result.shortcomings(phase="fault", p99_s=10) == ["p99_s is not known, so not at most 10"]
 
 
 def test_a_broken_stream_is_mended_and_counted() -> None:
