@@ -5,7 +5,8 @@ awaits (but for `Breaker.call_async`), and nothing here knows what it guards.
 """
 
 from fallbackio.breaker._aiobreaker import CircuitBreakerListener, CircuitOpen
-from fallbackio.breaker._breaker import Breaker, Permit
+from fallbackio.breaker._breaker import Breaker
+from fallbackio.breaker._permit import Permit
 from fallbackio.breaker._policy import BreakerPolicy, Rate
 from fallbackio.breaker._rules import Severity
 from fallbackio.breaker._table import BreakerPhase

@@ -1,0 +1,116 @@
+"""Leave to try once, and the ends it can come to.
+
+A permit knows its breaker and the epoch it was taken in; what an end means is the breaker's affair.
+Odd rule: it reaches into its breaker, for the two are one thing in two files.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from fallbackio.breaker._rules import Severity
+from fallbackio.errors import AttemptError
+
+if TYPE_CHECKING:
+    from fallbackio.breaker._breaker import Breaker
+
+__all__ = ["Permit"]
+
+
+class Permit:
+    """Leave to try once, from `Breaker.acquire` or `Breaker.force`.
+
+    It must end in exactly one of `ok`, `failed` and `left`, whatever happens in between; a second end
+    is a bug of the caller's and raises `RuntimeError`.
+
+    Attributes:
+        probe: It is the one call that finds out whether an open breaker may close.
+        forced: It goes out although the breaker refused.
+
+    Example:
+        >>> permit = breaker.acquire()
+        >>> try:
+        ...     answer = await ask()
+        ... except OSError:
+        ...     permit.failed()
+        ...     raise
+        ... except BaseException:  # cancelled, or a fault of our own
+        ...     permit.left()
+        ...     raise
+        >>> permit.ok()
+    """
+
+    __slots__ = ("_breaker", "_epoch", "forced", "probe")
+
+    def __init__(self, breaker: Breaker, epoch: int, probe: bool = False, forced: bool = False) -> None:
+        self._breaker: Breaker | None = breaker  # None once it has ended
+        self._epoch = epoch
+        self.probe = probe
+        self.forced = forced
+
+    def ok(self) -> None:
+        """End it: the endpoint answered."""
+        # Written out, not shared with the other two, because every healthy call comes by here.
+        breaker = self._breaker
+        if breaker is None:
+            raise _ended_twice()
+        self._breaker = None
+        breaker.in_flight -= 1
+        if breaker._audience:
+            breaker._post("success")
+        if self._epoch == breaker._epoch:
+            breaker._answered(self)
+        if breaker._outbox.waiting:
+            breaker._outbox.send()
+
+    def failed(
+        self,
+        severity: Severity = Severity.HARD,
+        retry_after_s: float | None = None,
+        reason: str = "",
+        *,
+        error: Exception | None = None,
+    ) -> None:
+        """End it: the endpoint failed, or answered so late that it is as good as a failure.
+
+        `retry_after_s` is what the endpoint asked for, in seconds; it is capped by the policy, and
+        nonsense (negative, NaN) is taken for nothing.  `reason` is shown when the breaker opens; it
+        must hold no key and no prompt.  Listeners are given `error`, or one made up from `reason`.
+        """
+        breaker = self._end()
+        if breaker._audience:
+            made_up = _made_up(breaker.name, severity, retry_after_s, reason)
+            breaker._post("failure", made_up if error is None else error)
+        if self._epoch == breaker._epoch:
+            breaker._erred(self, severity, breaker.policy.asked_s(retry_after_s), reason)
+        breaker._outbox.send()
+
+    def left(self) -> None:
+        """End it: we learnt nothing.  A probe's place is free again at once."""
+        breaker = self._end()
+        if self.probe and self._epoch == breaker._epoch:
+            breaker._due = -inf
+
+    def _end(self) -> Breaker:
+        breaker = self._breaker
+        if breaker is None:
+            raise _ended_twice()
+        self._breaker = None
+        breaker.in_flight -= 1
+        return breaker
+
+    def __repr__(self) -> str:
+        kind = "probe" if self.probe else "forced" if self.forced else "ordinary"
+        return f"<Permit {kind}, {'ended' if self._breaker is None else 'out'}>"
+
+
+def _made_up(name: str, severity: Severity, retry_after_s: float | None, reason: str) -> AttemptError:
+    """For listeners, who are used to an exception: what we know of a failure, as one."""
+    error = AttemptError(reason or f"{severity.value} failure", retry_after_s=retry_after_s)
+    error.endpoint = name
+    return error
+
+
+def _ended_twice() -> RuntimeError:
+    return RuntimeError("this permit has already ended; a permit ends in exactly one of ok, failed and left")
