@@ -26,7 +26,7 @@ from fallbackio._window import Window
 from fallbackio.breaker._aiobreaker import Circuit, CircuitOpen, State
 from fallbackio.breaker._permit import Permit
 from fallbackio.breaker._policy import BreakerPolicy
-from fallbackio.breaker._rules import IN_RATE, IN_RUN, Backoff, Severity, verdict
+from fallbackio.breaker._rules import IN_RATE, IN_RUN, NO_RUN, Backoff, Severity, verdict
 from fallbackio.breaker._table import PHASES, TRANSITIONS, BreakerPhase, Signal
 from fallbackio.clock import Clock, now
 from fallbackio.clock import chance as new_chance
@@ -96,7 +96,7 @@ class Breaker(Circuit):
         self._on_move = on_move
         self._epoch = 0  # which permits count: those of this number
         self._window: Window | None = Window(policy.window_s)  # None unless closed
-        self._run = 0  # hard failures and slow answers since the last success or close
+        self._run = NO_RUN  # since the last success or close
         self._free = True  # closed and not resting; spares the usual call a look at the clock
         # The instant from which `acquire` looks again: end of the rest, of the open period, or of
         # the probe's patience, as the state is.
@@ -179,7 +179,7 @@ class Breaker(Circuit):
     @property
     def fail_counter(self) -> int:
         """Hard failures and slow answers in a row so far."""
-        return self._run
+        return self._run.count
 
     @property
     def fail_max(self) -> int:
@@ -257,7 +257,7 @@ class Breaker(Circuit):
 
     def _answered(self, permit: Permit) -> None:
         if self._window is not None:
-            self._run = 0
+            self._run = NO_RUN
             self._window.add(self._clock(), 0)
         else:
             self._close("the probe was answered" if permit.probe else "a forced call was answered")
@@ -273,10 +273,10 @@ class Breaker(Circuit):
         moment = self._clock()
         window.add(moment, severity in IN_RATE)
         if severity in IN_RUN:
-            self._run += 1
-        why = verdict(self.policy, severity, self._run, window)
-        if why:
-            self._open(severity, asked_s, _because(why, reason))
+            self._run = self._run.and_then(moment, severity)
+        trip = verdict(self.policy, severity, self._run, window)
+        if trip is not None:
+            self._open(severity, asked_s, _because(trip.why, reason), trip.gap_s)
         elif severity is Severity.THROTTLED and asked_s:
             self._due = max(self._due, moment + asked_s)
             self._free = False
@@ -338,7 +338,7 @@ class Breaker(Circuit):
         self._close("closed by hand")
         self._outbox.send()
 
-    def _open(self, severity: Severity, asked_s: float, reason: str) -> None:
+    def _open(self, severity: Severity, asked_s: float, reason: str, gap_s: float = 0.0) -> None:
         moment = self._clock()  # before anything moves: it raises outside a loop
         old = self._move(Signal.TRIPPED)
         if old is None:
@@ -347,7 +347,7 @@ class Breaker(Circuit):
         if old is State.CLOSED:
             self._backoff.forget(moment - self._closed_at)
             rest_until = self._due  # a rest in force is a promise to the provider
-        self._due = max(rest_until, moment + self._backoff.period_s(severity, asked_s))
+        self._due = max(rest_until, moment + self._backoff.period_s(severity, asked_s, gap_s))
         self._window = None
         self._free = False
         self._announce(old, reason, self._due - moment)
@@ -364,7 +364,7 @@ class Breaker(Circuit):
         if old is None:
             return
         self._window = Window(self.policy.window_s)
-        self._run = 0
+        self._run = NO_RUN
         self._free = True
         self._due = -inf
         self._closed_at = moment

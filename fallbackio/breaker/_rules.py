@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import random
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
+
+from attrs import frozen
 
 from fallbackio._window import Window
 from fallbackio.breaker._policy import BreakerPolicy
 
-__all__ = ["IN_RATE", "IN_RUN", "Backoff", "Severity", "verdict"]
+__all__ = ["IN_RATE", "IN_RUN", "NO_RUN", "Backoff", "Run", "Severity", "Trip", "verdict"]
+
+# A run that is shorter than `consecutive` must have so many hard failures at least, whatever the share:
+# two in a row are chance, at 3 % baseline failures about once in a thousand calls.
+_FEWEST = 3
 
 
 class Severity(Enum):
@@ -41,18 +47,76 @@ IN_RUN: Final = {Severity.HARD, Severity.SLOW}
 IN_RATE: Final = {Severity.HARD, Severity.THROTTLED, Severity.FATAL}
 
 
-def verdict(policy: BreakerPolicy, severity: Severity, run: int, window: Window) -> str:
-    """Why to open after this failure, in words; empty if there is no reason to."""
+@frozen
+class Run:
+    """Failures in a row: how many, and since when.
+
+    Attributes:
+        count: Hard failures and slow answers since the last success or close.
+        hard: Those of them that were hard.
+        first_at: The clock's instant of the first.
+        last_at: That of the last.
+    """
+
+    count: int = 0
+    hard: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+
+    def and_then(self, moment: float, severity: Severity) -> Run:
+        """The run with one more."""
+        return Run(
+            count=self.count + 1,
+            hard=self.hard + (severity is Severity.HARD),
+            first_at=self.first_at if self.count else moment,
+            last_at=moment,
+        )
+
+    @property
+    def lasted_s(self) -> float:
+        """Seconds from the first to the last."""
+        return self.last_at - self.first_at
+
+    @property
+    def gap_s(self) -> float:
+        """Mean seconds between two of them; 0 where there are no two."""
+        return self.lasted_s / (self.count - 1) if self.count > 1 else 0.0
+
+
+NO_RUN: Final = Run()
+
+
+class Trip(NamedTuple):
+    """A reason to open, in words; and the gap of the run if it was one that gave it."""
+
+    why: str
+    gap_s: float = 0.0
+
+
+def verdict(policy: BreakerPolicy, severity: Severity, run: Run, window: Window) -> Trip | None:
+    """Why to open after this failure; `None` if there is no reason to."""
     if severity is Severity.FATAL:
-        return "a fatal failure"
-    if run >= policy.consecutive:
-        return f"{run} failures in a row"
+        return Trip("a fatal failure")
+    if run.count >= policy.consecutive:
+        return Trip(f"{run.count} failures in a row", run.gap_s)
+    if _lasts(policy, run):
+        return Trip(f"{run.count} failures in a row over {run.lasted_s:.0f} s", run.gap_s)
     if severity not in IN_RATE:
-        return ""
+        return None
     for ratio, least in policy.rates:
         if window.calls >= least and window.failures / window.calls >= ratio:
-            return f"{window.failures} of {window.calls} calls failed within {policy.window_s:g} s"
-    return ""
+            return Trip(f"{window.failures} of {window.calls} calls failed within {policy.window_s:g} s")
+    return None
+
+
+def _lasts(policy: BreakerPolicy, run: Run) -> bool:
+    """Whether a shorter run will do, because it has lasted: where calls are few, the fifth is far away."""
+    return (
+        policy.sparse_after_s is not None
+        and run.lasted_s >= policy.sparse_after_s
+        and run.hard >= _FEWEST
+        and run.hard / policy.consecutive >= policy.sparse_ratio
+    )
 
 
 class Backoff:
@@ -68,13 +132,16 @@ class Backoff:
         if closed_s >= self._step_s:
             self._step_s = self.policy.open_s
 
-    def period_s(self, severity: Severity, asked_s: float) -> float:
+    def period_s(self, severity: Severity, asked_s: float, gap_s: float = 0.0) -> float:
         """Seconds to stay open; `asked_s` is the provider's wish, already capped, or 0.
 
-        The step doubles in any case: an endpoint that names its times fails no less for it.
+        `gap_s` is the pace of the run that opened it, if one did: the fewer the calls, the longer the
+        step, or every call would be a probe.  The step doubles in any case: an endpoint that names
+        its times fails no less for it.
         """
         policy = self.policy
-        step_s = policy.max_open_s if severity is Severity.FATAL else self._step_s
+        paced_s = min(policy.min_open_gaps * gap_s, policy.max_open_s)
+        step_s = policy.max_open_s if severity is Severity.FATAL else max(self._step_s, paced_s)
         self._step_s = min(2 * step_s, policy.max_open_s)
         if asked_s:
             return max(asked_s, policy.open_s)

@@ -11,14 +11,24 @@ from attrs.exceptions import FrozenInstanceError
 from fallbackio.breaker import Breaker, BreakerPolicy, Rate
 from fallbackio.errors import ConfigError
 
-DURATIONS = ["window_s", "open_s", "max_open_s", "max_retry_after_s", "probe_timeout_s", "slow_after_s"]
+DURATIONS = [
+    "window_s",
+    "sparse_after_s",
+    "open_s",
+    "max_open_s",
+    "max_retry_after_s",
+    "probe_timeout_s",
+    "slow_after_s",
+]
 NOT_NUMBERS = [math.nan, math.inf, -math.inf, -1, -0.001, 1e9, "5", None, True, [1]]
 
 
-@pytest.mark.parametrize("name", [*DURATIONS, "jitter_ratio"])
+@pytest.mark.parametrize("name", [*DURATIONS, "jitter_ratio", "min_open_gaps"])
 @pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
 def test_a_bad_number_is_named(name: str, value: object) -> None:
     """A number of the wrong type or range is a ConfigError that names the setting and the value."""
+    if (name, value) == ("sparse_after_s", None):
+        pytest.skip("switches it off")
     settings: dict[str, Any] = {name: value}
     with pytest.raises(ConfigError, match=rf"{name} must be a .* from .* to .*, not "):
         BreakerPolicy(**settings)
@@ -34,8 +44,16 @@ def test_a_duration_of_nothing_is_refused(name: str) -> None:
 
 def test_zero_is_allowed_where_it_means_never_mind() -> None:
     """No jitter, no Retry-After and slow-at-once can be asked for, with whole numbers too."""
-    policy = BreakerPolicy(jitter_ratio=0, max_retry_after_s=0, slow_after_s=0)
+    policy = BreakerPolicy(jitter_ratio=0, max_retry_after_s=0, slow_after_s=0, min_open_gaps=0)
     assert 0.0 == policy.asked_s(20.0)
+
+
+@pytest.mark.parametrize("value", [0, 1.1, -1, math.nan, True, "1", None], ids=repr)
+def test_a_bad_share_of_the_run_is_named(value: object) -> None:
+    """A share is over 0 and up to 1."""
+    settings: dict[str, Any] = {"sparse_ratio": value}
+    with pytest.raises(ConfigError, match="sparse_ratio must be a number over 0 and up to 1, not "):
+        BreakerPolicy(**settings)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, math.nan, True, "5", None], ids=repr)

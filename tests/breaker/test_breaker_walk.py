@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from fallbackio.breaker import Permit, Severity
 
 POLICY: dict[str, Any] = {
-    "consecutive": 3,
+    "consecutive": 5,
     "window_s": 10.0,
-    "rates": [(0.5, 4), (0.25, 8)],
+    "rates": [(0.75, 7), (0.5, 10)],
+    "sparse_after_s": 2.0,
     "open_s": 4.0,
+    "min_open_gaps": 4.0,
     "max_open_s": 16.0,
     "max_retry_after_s": 6.0,
     "probe_timeout_s": 8.0,
@@ -46,7 +48,7 @@ class Reference:
     period: object = object()  # replaced by every move and every probe
     history: list[tuple[float, str]] = field(factory=list)
     due: float = -1.0
-    openings: int = 0  # since it proved healthy
+    step: float = 4.0  # the next open period by doubling
     closed_at: float = -1e9
 
     def move(self, phase: str) -> None:
@@ -74,28 +76,32 @@ class Reference:
             self.move("closed")
             self.history, self.due, self.closed_at = [], -1.0, self.now
         elif ticket.probe:
-            self.open(how, asked, fresh=False, rest=-1.0)
+            self.open(how, asked, fresh=False, rest=-1.0, gap=0.0)
 
     def judge(self, how: str, asked: float) -> None:
-        run = 0
-        for _, past in self.history:
-            run = 0 if past == "ok" else run + (past in ("HARD", "SLOW"))
+        run: list[tuple[float, str]] = []
+        for at, past in self.history:
+            run = [] if past == "ok" else run + [(at, past)] * (past in ("HARD", "SLOW"))
+        lasted = run[-1][0] - run[0][0] if run else 0.0
+        by_run = len(run) >= 5 or (lasted >= 2 and sum(past == "HARD" for _, past in run) >= 3)
         recent = [past for at, past in self.history if at // 1.0 > self.now // 1.0 - 10]
         bad = sum(past not in ("ok", "SLOW") for past in recent)
-        rate = (len(recent) >= 4 and bad * 2 >= len(recent)) or (len(recent) >= 8 and bad * 4 >= len(recent))
-        rate = rate and how != "SLOW"
-        if how == "FATAL" or run >= 3 or rate:
-            healthy = self.now - self.closed_at >= min(4.0 * 2**self.openings, 16.0)
-            self.open(how, asked, fresh=healthy, rest=self.due)
+        calls = len(recent)
+        rate = (calls >= 7 and bad * 4 >= calls * 3) or (calls >= 10 and bad * 2 >= calls)
+        if how == "FATAL" or by_run or (rate and how != "SLOW"):
+            healthy = self.now - self.closed_at >= self.step
+            gap = lasted / (len(run) - 1) if by_run and how != "FATAL" else 0.0
+            self.open(how, asked, fresh=healthy, rest=self.due, gap=gap)
         elif how == "THROTTLED" and asked > 0:
             self.due = max(self.due, self.now + min(asked, 6.0))
 
-    def open(self, how: str, asked: float, *, fresh: bool, rest: float) -> None:
-        self.openings = 0 if fresh else self.openings
-        period = 16.0 if how == "FATAL" else min(4.0 * 2**self.openings, 16.0)
+    def open(self, how: str, asked: float, *, fresh: bool, rest: float, gap: float) -> None:
+        period = max(4.0 if fresh else self.step, min(4 * gap, 16.0))
+        if how == "FATAL":
+            period = 16.0
+        self.step = min(period * 2, 16.0)
         if asked > 0:
             period = max(min(asked, 6.0), 4.0)
-        self.openings = 9 if how == "FATAL" else self.openings + 1
         self.due = max(rest, self.now + period)
         self.move("open")
 

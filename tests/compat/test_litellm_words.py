@@ -351,3 +351,4 @@ def test_cooldowns_are_breakers(settings: dict[str, Any], consecutive: int, open
     policy = breaker_of(settings)
 
     assert (policy.consecutive, policy.open_s) == (consecutive, open_s)
+    assert (policy.sparse_after_s is None) == any(name.startswith("allowed_fails") for name in settings)

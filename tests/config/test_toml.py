@@ -79,8 +79,8 @@ WRITTEN: dict[str, tuple[str, Any]] = {
         Hedge(delay="adaptive", extra_load=0.1),
     ),
     "breaker": (
-        "{ consecutive = 3, rates = [[0.5, 20]] }",
-        BreakerPolicy(consecutive=3, rates=((0.5, 20),)),
+        '{ consecutive = 3, rates = [[0.5, 20]], sparse_after_s = "off", min_open_gaps = 3 }',
+        BreakerPolicy(consecutive=3, rates=((0.5, 20),), sparse_after_s=None, min_open_gaps=3),
     ),
     "retry": ("{ same_first = 1, base_s = 0.2 }", RetryPolicy(same_first=1, base_s=0.2)),
     "fallback_on": ('["ContentFiltered", 404]', (errors.ContentFiltered, 404)),
@@ -223,12 +223,14 @@ SLIPS = {
     "no table": (
         "breaker = 5",
         "chain.chat.breaker: write a table of its settings, { … = … }; it has consecutive, window_s, rates, "
-        "open_s, max_open_s, jitter_ratio, max_retry_after_s, probe_timeout_s, ramp_s, slow_after_s",
+        "sparse_after_s, sparse_ratio, open_s, min_open_gaps, max_open_s, jitter_ratio, max_retry_after_s, "
+        "probe_timeout_s, ramp_s, slow_after_s",
     ),
     "no policy": (
         'breaker = "off"',
         "chain.chat.breaker: write a table of its settings, { … = … }; it has consecutive, window_s, rates, "
-        "open_s, max_open_s, jitter_ratio, max_retry_after_s, probe_timeout_s, ramp_s, slow_after_s",
+        "sparse_after_s, sparse_ratio, open_s, min_open_gaps, max_open_s, jitter_ratio, max_retry_after_s, "
+        "probe_timeout_s, ramp_s, slow_after_s",
     ),
     "a table": ("timeout = { s = 5 }", "chain.chat.timeout: this is no table of settings; give it a value"),
     "kind": (

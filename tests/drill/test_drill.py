@@ -62,6 +62,18 @@ def test_how_the_trouble_was_found_out() -> None:
     assert trouble.returned_s < 20
 
 
+@pytest.mark.parametrize("streaming", [True, False], ids=["streamed", "plain"])
+@pytest.mark.parametrize("strategy", ["sequence", "hedge"])
+def test_a_call_now_and_then_is_spared_the_sick_as_well(strategy: str, streaming: bool) -> None:
+    """Of the 15 calls of a minute's outage, 4 s apart, at most 4 reach the sick endpoint, and none fails."""
+    result = drill(CHAIN, "outage-60s", strategy=strategy, streaming=streaming)
+
+    sick = result.phase("outage")
+    assert (sick.calls, result.total.success) == (15, 1.0)
+    assert 3 <= sick.to_sick <= 4
+    assert FIRST in result.phase("recovery").served
+
+
 def test_requests_to_the_sick_are_the_simulator_s_own_count() -> None:
     """What reached the endpoint in trouble is what it has seen, and what the ledgers have."""
     result = drilled(Status(503))

@@ -76,5 +76,9 @@ def breaker_of(settings: Mapping[str, Any]) -> BreakerPolicy:
     allowed = numbers_of(settings.get("allowed_fails_policy")) or numbers_of(
         {"allowed_fails": settings.get("allowed_fails")}
     )
-    consecutive = min(allowed) + 1 if allowed else usual.consecutive
-    return BreakerPolicy(consecutive=consecutive, open_s=open_s, max_open_s=max_open_s)
+    if not allowed:
+        return BreakerPolicy(open_s=open_s, max_open_s=max_open_s)
+    # So many are allowed, however seldom they come.
+    return BreakerPolicy(
+        consecutive=min(allowed) + 1, sparse_after_s=None, open_s=open_s, max_open_s=max_open_s
+    )
