@@ -64,6 +64,7 @@ async def while_connected(receive: _Receive, work: Awaitable[_T]) -> _T:
 
     Raises:
         ClientGone: When the client went away; `work` has ended, and its request upstream with it.
+            What `receive` raises ends it in the same way.
 
     Example:
         >>> reply = await while_connected(request.receive, chain.complete(messages))
@@ -74,8 +75,11 @@ async def while_connected(receive: _Receive, work: Awaitable[_T]) -> _T:
     async with anyio.create_task_group() as tasks:
 
         async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            try:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+            except Exception as error:  # noqa: BLE001 - as the work's
+                errors.append(error)
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(watch)
@@ -84,11 +88,9 @@ async def while_connected(receive: _Receive, work: Awaitable[_T]) -> _T:
         except Exception as error:  # noqa: BLE001 - raised below, not wrapped in the group's
             errors.append(error)
         tasks.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    if not answers:
-        raise ClientGone("the client went away before it was answered")
-    return answers[0]
+    if answers:
+        return answers[0]
+    raise errors[0] if errors else ClientGone("the client went away before it was answered")
 
 
 def failure(error: FallbackError) -> tuple[int, dict[str, str], bytes]:

@@ -46,14 +46,21 @@ async def rehearsed(
 ) -> list[Rehearsed]:
     """What `ask` finds out of each route, all at once, in their order, with their scores."""
     rows: dict[Route, Rehearsed] = {}
+    faults: list[Exception] = []
 
     async def one(route: Route) -> None:
-        rows[route] = await ask(route)
+        try:
+            rows[route] = await ask(route)
+        except Exception as fault:  # noqa: BLE001 - of a function of the user's; raised below, in no group
+            faults.append(fault)
+            group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
         for route in routes:
             group.start_soon(one, route)
-    # Outside the group, so that what the function raises comes as it is.
+    if faults:
+        raise faults[0]
+    # Outside the group, for what this function raises.
     return [await _with_score(rows[route], score) for route in routes]
 
 

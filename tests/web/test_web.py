@@ -64,6 +64,24 @@ async def test_an_error_of_the_work_comes_through_as_it_is() -> None:
             await while_connected(leaving_after(60), chain.complete("Hello"))
 
 
+@pytest.mark.parametrize(("work_s", "answered"), [(5, False), (2, True)], ids=["waiting", "answered"])
+@virtual_time
+async def test_an_error_of_the_server_comes_through_as_it_is(work_s: float, answered: bool) -> None:
+    """What `receive` raises ends the work, and is not wrapped in a group either."""
+
+    async def receive() -> dict[str, Any]:
+        await anyio.sleep(2)
+        raise ConnectionResetError("the server's own")
+
+    work = answer(work_s)
+    if answered:
+        assert await while_connected(receive, work) == "done"
+    else:
+        with pytest.raises(ConnectionResetError, match="the server's own"):
+            await while_connected(receive, work)
+    assert anyio.current_time() == 2
+
+
 @virtual_time
 async def test_a_cancelled_caller_is_not_taken_for_a_client_that_went() -> None:
     """A deadline around it ends the work as any deadline does."""
