@@ -359,6 +359,15 @@ def test_all_slips_are_told_at_once(tmp_path: Path) -> None:
         ('headers = { Authorization = "Bearer sk-very-secret" }', "endpoint.a.headers.Authorization"),
         ('headers = { X-Api-Key = "sk-very-secret" }', "endpoint.a.headers.X-Api-Key"),
         ('headers = { x-ours = "Bearer sk-very-secret" }', "endpoint.a.headers.x-ours"),
+        ('headers = { x-auth-token = "very-secret" }', "endpoint.a.headers.x-auth-token"),
+        ('params = { api_key = "very-secret" }', "endpoint.a.params.api_key"),
+        ('params = { Authorization = "very-secret" }', "endpoint.a.params.Authorization"),
+        ('params = { token = "very-secret" }', "endpoint.a.params.token"),
+        ('params = { x-ours = "Bearer very-secret" }', "endpoint.a.params.x-ours"),
+        (
+            'params = { a = [{ b = { client_secret = "very-secret" } }] }',
+            "endpoint.a.params.a.b.client_secret",
+        ),
         ('api_key_env = "sk-very-secret"', "endpoint.a.api_key_env"),
         ('headers_env = { x-key = "sk-very-secret" }', "endpoint.a.headers_env"),
         ("api_key = sk-very-secret", "this is not TOML"),
@@ -370,6 +379,13 @@ def test_no_key_stands_in_a_file(tmp_path: Path, text: str, place: str) -> None:
 
     assert line.startswith(place)
     assert "very-secret" not in line
+
+
+def test_what_only_sounds_like_a_key_is_none(tmp_path: Path) -> None:
+    """Parameters that speak of tokens and keys and hold neither."""
+    params = 'max_tokens = 5, prompt_cache_key = "tickets", eos_token = "<end>", logprobs = true'
+
+    read_toml(basic(tmp_path, endpoint=f"params = {{ {params} }}"))
 
 
 def test_no_key_stands_in_an_address(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ so a file can be checked where its keys are not.
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +16,7 @@ from attrs import frozen
 from fallbackio.config._chain import Chain
 from fallbackio.config._steps import placed
 from fallbackio.config.files._problems import NOT_DEFINED, SECRET, Problems
+from fallbackio.config.files._secrets import has_secret, is_secret, secrets_in
 from fallbackio.config.files._shape import BAD, Setting, convert, settings_of, table
 from fallbackio.endpoint import Endpoint, Pool
 from fallbackio.errors import ConfigError
@@ -27,20 +27,6 @@ __all__ = ["CHAIN_SETTINGS", "REMOVED", "Given", "Sections", "read_sections", "s
 # Of an endpoint's section besides the endpoint's own settings: the parameters that it removes, which
 # are `None` in code.
 REMOVED = "without_params"
-
-# Headers that carry a key, whoever's format it is, and addresses that do.
-_SECRET_HEADERS = frozenset(
-    {
-        "api-key",
-        "authorization",
-        "cookie",
-        "ocp-apim-subscription-key",
-        "proxy-authorization",
-        "x-api-key",
-        "x-goog-api-key",
-    }
-)
-_SECRET_QUERY = re.compile(r"[?&](?:\w+[-_])?(?:key|token|secret)=", re.IGNORECASE)
 
 
 @frozen
@@ -156,17 +142,22 @@ class _Reader:
 
     def _no_secrets(self, given: dict[str, Any], where: str) -> None:
         """Take out what must not stand in a file; its value is not shown."""
+        text = 'keep keys out of the file: api_key_env = "THE_VARIABLE" names the variable that holds it'
         if given.pop("api_key", None) is not None:
-            text = 'keep keys out of the file: api_key_env = "THE_VARIABLE" names the variable that holds it'
             self.problems.add(f"{where}.api_key", text, SECRET)
-        if _SECRET_QUERY.search(str(given.get("base_url", ""))):
+        params = given.get("params")
+        if isinstance(params, dict) and (places := list(secrets_in(params, f"{where}.params"))):
+            del given["params"]
+            for place in places:
+                self.problems.add(place, text, SECRET)
+        if has_secret(str(given.get("base_url", ""))):
             del given["base_url"]
             text = 'keep keys out of the file: base_url_env = "THE_VARIABLE" in place of it, or headers_env'
             self.problems.add(f"{where}.base_url", text, SECRET)
         headers = given.get("headers")
         if not isinstance(headers, dict):
             return
-        secret = [name for name, value in headers.items() if _is_secret(name, value)]
+        secret = [name for name, value in headers.items() if is_secret(name, value)]
         given["headers"] = {name: value for name, value in headers.items() if name not in secret}
         for header in secret:
             text = f'keep keys out of the file: headers_env = {{ {header} = "THE_VARIABLE" }} in place of it'
@@ -329,7 +320,3 @@ def _at_fault(endpoint: Endpoint) -> str:
 
 def _is_table(value: object) -> bool:
     return isinstance(value, dict)
-
-
-def _is_secret(header: str, value: object) -> bool:
-    return header.lower() in _SECRET_HEADERS or str(value).lower().startswith(("bearer ", "basic "))
