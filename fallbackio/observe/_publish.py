@@ -215,7 +215,7 @@ class _Socket(ABC):
     """Whoever connects is sent a line at once, and then each that comes."""
 
     def __init__(self) -> None:
-        self._server: asyncio.AbstractServer | None = None
+        self._server: asyncio.Server | None = None
         self._readers: set[_Reader] = set()
 
     @property
@@ -223,7 +223,15 @@ class _Socket(ABC):
         return bool(self._readers)
 
     async def open(self, line: Callable[[], bytes]) -> str:
-        server = self._server = await self._listen(lambda: _Reader(self._readers, line))
+        # Not serving yet: beginning to serve takes a turn of the loop, and who is cancelled in it would
+        # have nothing to close.
+        server = self._server = await self._bound(lambda: _Reader(self._readers, line))
+        try:
+            self._prepare()
+            await server.start_serving()
+        except BaseException:  # cancelled, too
+            self.close()
+            raise
         return self._address(server)
 
     async def put(self, line: bytes) -> None:
@@ -238,7 +246,12 @@ class _Socket(ABC):
             reader.leave()
 
     @abstractmethod
-    async def _listen(self, reader: Callable[[], _Reader]) -> asyncio.Server: ...
+    async def _bound(self, reader: Callable[[], _Reader]) -> asyncio.Server:
+        """A server that has its address and does not serve yet."""
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """What is to be done before anybody may connect."""
 
     @abstractmethod
     def _address(self, server: asyncio.Server) -> str: ...
@@ -250,8 +263,12 @@ class _Tcp(_Socket):
         self._host = host
         self._port = port
 
-    async def _listen(self, reader: Callable[[], _Reader]) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(reader, self._host, self._port)
+    async def _bound(self, reader: Callable[[], _Reader]) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(reader, self._host, self._port, start_serving=False)
+
+    def _prepare(self) -> None:
+        """Nothing: a port is as open as it is."""
 
     def _address(self, server: asyncio.Server) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
@@ -264,11 +281,13 @@ class _Unix(_Socket):
         self._path = path
         self._ours: tuple[int, int] | None = None  # which file our socket is, once there is one
 
-    async def _listen(self, reader: Callable[[], _Reader]) -> asyncio.Server:
-        server = await asyncio.get_running_loop().create_unix_server(reader, self._path)
-        os.chmod(self._path, 0o600)
+    async def _bound(self, reader: Callable[[], _Reader]) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_unix_server(reader, self._path, start_serving=False)
+
+    def _prepare(self) -> None:
         self._ours = self._there()
-        return server
+        os.chmod(self._path, 0o600)
 
     def _address(self, server: asyncio.Server) -> str:
         return f"unix:{self._path}"

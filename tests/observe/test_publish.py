@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import stat
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -233,6 +234,62 @@ def test_a_successor_keeps_its_socket(tmp_path: Path) -> None:
                 reader = await stack.enter_async_context(connected(where))
                 health_in((await reader.line()).splitlines()[0])
             assert not (tmp_path / "app.sock").exists()
+
+    asyncio.run(main())
+
+
+def sockets() -> int:
+    """How many this process has open."""
+    return sum(stat.S_ISSOCK(os.stat(f"/proc/self/fd/{fd}").st_mode) for fd in there("/proc/self/fd"))
+
+
+def there(folder: str) -> list[str]:
+    """Of what is listed, that which is still there when it is looked at."""
+    return [name for name in os.listdir(folder) if os.path.exists(f"{folder}/{name}")]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="counts sockets as Linux shows them")
+@pytest.mark.parametrize("target", ["unix", "127.0.0.1:0"])
+def test_a_beginning_that_is_cancelled_leaves_no_socket(target: str, tmp_path: Path) -> None:
+    """Whichever turn of the loop it is cancelled at."""
+
+    async def main() -> None:
+        where = f"unix:{tmp_path}/app.sock" if target == "unix" else target
+        async with new_chain() as chain:
+            before, began = sockets(), False
+            for turns in range(50):
+                publisher = chain.publish(where, every_s=60)
+                beginning = asyncio.ensure_future(publisher.__aenter__())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                began = beginning.done()
+                beginning.cancel()
+                await asyncio.wait([beginning])
+                if began:
+                    await publisher.aclose()
+                assert sockets() == before
+                assert not (tmp_path / "app.sock").exists()
+            assert began
+
+    asyncio.run(main())
+
+
+def test_a_socket_that_cannot_be_made_private_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others could read is not left behind."""
+
+    def refused(path: str, mode: int) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "chmod", refused)
+
+    async def main() -> None:
+        async with new_chain() as chain:
+            with pytest.raises(PermissionError):
+                async with chain.publish(f"unix:{tmp_path}/app.sock"):
+                    raise AssertionError("it began")
+        assert not (tmp_path / "app.sock").exists()
 
     asyncio.run(main())
 
