@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import sys
 from html.parser import HTMLParser
@@ -103,6 +104,51 @@ def test_chains_are_put_side_by_side(result: Result) -> None:
     assert "Chain against chain" in page
     assert "How long calls took, &lt;hedge&gt;" in page
     assert "<hedge>" not in page
+
+
+def test_every_phase_has_its_reasons(result: Result, page: str) -> None:
+    """Why calls moved on is told phase by phase, beside who answered in it."""
+    row = re.search(r"<th>Overloaded \(503\)</th>(.*?)</tr>", page)
+
+    assert row is not None
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", row[1])
+    (times,) = [one.times for one in result.phase("outage").failovers if one.reason == "Overloaded (503)"]
+    assert cells == ["–", str(times), "–", str(times)]
+
+
+def _sum(weights: list[float], values: list[float]) -> float:
+    return sum(weight * value for weight, value in zip(weights, values, strict=True))
+
+
+def _seen(colour: str, sight: list[list[float]]) -> list[float]:
+    """The colour's place in the Lab space, for an eye that mixes its light as `sight` says."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    light = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    mixed = [min(max(_sum(row, light), 0.0), 1.0) for row in sight]
+    white = [[0.4339, 0.3763, 0.1899], [0.2127, 0.7152, 0.0722], [0.0178, 0.1095, 0.8730]]
+    x, y, z = [
+        value ** (1 / 3) if value > 0.0089 else 7.787 * value + 0.138
+        for value in (_sum(row, mixed) for row in white)
+    ]
+    return [116 * y - 16, 500 * (x - y), 200 * (y - z)]
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+        [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+        [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+    ],
+    ids=["usual", "no red", "no green", "no blue"],
+)
+def test_colours_are_told_apart(sight: list[list[float]]) -> None:
+    """Whoever is blind to a colour tells endpoints, and what failed, apart (Machado et al., 2009)."""
+    from fallbackio.drill.report._plots import _COLOURS, _FAILED
+
+    for one, other in itertools.combinations([*_COLOURS, _FAILED], 2):
+        assert math.dist(_seen(one, sight), _seen(other, sight)) > 15, (one, other)
 
 
 def test_failures_stand_out() -> None:

@@ -8,33 +8,15 @@ from typing import Any
 
 from attrs import frozen
 
-from fallbackio.drill._result import Figures, Quantiles, Result
-from fallbackio.drill.report._words import (
-    dollars,
-    load,
-    plain,
-    seconds,
-    share,
-    success,
-    time,
-    trouble,
-    verdict,
-)
+from fallbackio.drill._result import Result
+from fallbackio.drill.report._rows import measures, moves, served
+from fallbackio.drill.report._words import dollars, load, plain, success, time, trouble, verdict
 from fallbackio.errors import ConfigError
 
 __all__ = ["check", "html"]
 
 # Enough to see what went wrong; the rest is in the JSON.
 _MOST_ROWS = 8
-
-
-@frozen
-class _Row:
-    """One line of the table of phases: what it is, and its value in each; without any it heads a group."""
-
-    label: str
-    cells: tuple[str, ...]
-    strong: bool = False
 
 
 @frozen
@@ -147,18 +129,11 @@ def _chain(result: Result, compared: bool) -> dict[str, Any]:
             }
             for one in columns
         ],
-        "rows": _rows(columns),
-        "served": [
-            _Row(
-                one.name,
-                tuple([share(figures.served.get(one.name, 0), figures.calls) for figures in columns]),
-            )
-            for one in result.endpoints
+        "tables": [
+            ("Phase by phase", measures(columns)),
+            ("Who answered, and why calls moved on", [*served(columns, result.endpoints), *moves(columns)]),
         ],
         "troubles": [trouble(one) for one in result.troubles],
-        "failovers": [
-            (f"{one.times:,}", one.origin, one.reason) for one in result.total.failovers[:_MOST_ROWS]
-        ],
         "errors": [(f"{times:,}", error) for error, times in [*result.total.errors.items()][:_MOST_ROWS]],
         "breaches": result.breaches,
     }
@@ -176,39 +151,5 @@ def _facts(result: Result) -> list[_Fact]:
     facts.append(_Fact("requests for each call", plain(total.requests_per_call)))
     facts.append(_Fact("requests to endpoints in trouble", f"{total.to_sick:,}"))
     if total.cost is not None:
-        facts.append(_Fact("US$ in all", dollars(total.cost)))
+        facts.append(_Fact("in all", f"US$ {dollars(total.cost)}"))
     return facts
-
-
-def _rows(columns: Sequence[Figures]) -> list[_Row]:
-    def row(label: str, cells: Sequence[str], *, strong: bool = False) -> _Row:
-        return _Row(label, tuple(cells), strong)
-
-    rows = [
-        row("calls", [f"{one.calls:,}" for one in columns]),
-        row("right end", [success(one) for one in columns], strong=True),
-        *_times("whole answer", [one.latency for one in columns]),
-    ]
-    if any(one.ttft is not None for one in columns):
-        rows += _times("first content", [one.ttft for one in columns])
-    rows += [
-        row("requests per call", [plain(one.requests_per_call) for one in columns]),
-        row("to the sick", [f"{one.to_sick:,}" if one.sick else "–" for one in columns]),
-    ]
-    if any(one.cost is not None for one in columns):
-        rows.append(row("cost, US$", [dollars(one.cost) for one in columns]))
-        rows.append(row("of it for nothing", [dollars(one.wasted) for one in columns]))
-    return rows
-
-
-def _times(what: str, columns: Sequence[Quantiles | None]) -> list[_Row]:
-    def cells(name: str) -> tuple[str, ...]:
-        return tuple(["–" if one is None else seconds(getattr(one, name)) for one in columns])
-
-    return [
-        _Row(f"{what} within, s", ()),
-        _Row("half", cells("p50")),
-        _Row("90 %", cells("p90")),
-        _Row("99 %", cells("p99"), strong=True),
-        _Row("99.9 %", cells("p999")),
-    ]

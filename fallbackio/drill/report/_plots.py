@@ -26,13 +26,15 @@ from matplotlib.figure import Figure
 from fallbackio.drill._record import Call
 from fallbackio.drill._result import Quantiles, Result
 
-__all__ = ["Key", "plots"]
+__all__ = ["Key", "Plot", "plots"]
 
-# Of endpoints, in the chain's order: told apart by those who confuse red and green, too.
-_COLOURS = ("#3b6fd4", "#e0901e", "#7a5cc2", "#2a9d8f", "#b0486b", "#6b7a8f", "#8a6d3b", "#4fa3d1")
-_CHAINS = ("#3b6fd4", "#e0901e", "#7a5cc2", "#2a9d8f", "#b0486b")
+# Of endpoints in the chain's order, of phases and of chains.  Whoever confuses red and green, or blue and
+# green, tells them apart as well, from each other and from what failed (tests/drill/test_report.py).
+_COLOURS = ("#3b6fd4", "#e0901e", "#0f9d6f", "#c065a8", "#5bb5e8", "#7830f0", "#a8c078", "#d8a8c0")
 _FAILED = "#cf2f2f"
-_STATES = {"open": "#cf2f2f", "half_open": "#e8b92e", "closed": "#9ccfa8"}
+
+# Of a breaker, with how high its lane is: the shape tells the states apart where colours do not.
+_STATES = {"open": ("#cf2f2f", 0.6), "half_open": ("#e8b92e", 0.4), "closed": ("#9ccfa8", 0.15)}
 
 # Stand-ins, which become the page's own colours, so that its dark mode holds for the plots as well.
 _INK, _FAINT, _SICK = "#010203", "#040506", "#070809"
@@ -70,6 +72,9 @@ class _Size:
     pieces: int
 
 
+_WIDE, _HALF, _NARROW = _Size("wide", 10.4, 150), _Size("half", 5.3, 90), _Size("narrow", 3.7, 60)
+
+
 @frozen
 class Key:
     """What a colour stands for; the page shows it, because text in a picture does not wrap."""
@@ -78,78 +83,115 @@ class Key:
     colour: str
 
 
-_WIDE, _HALF, _NARROW = _Size("wide", 10.4, 150), _Size("half", 5.3, 90), _Size("narrow", 3.7, 60)
+@frozen
+class Plot:
+    """A plot as it stands in the page: an SVG for a wide one and one for a narrow one."""
+
+    title: str
+    caption: str
+    key: Sequence[Key]
+    wide: str
+    narrow: str
+
 
 Draw = Callable[[Axes, _Size], None]
+Span = tuple[float, float]
 
-_AGAINST = "Chain against"
+
+@frozen
+class _Kind:
+    """What can be drawn of each chain."""
+
+    title: str
+    caption: str
+    key: Callable[[Result], Sequence[Key]]
+    height: Callable[[Result], float]
+    draw: Callable[[Result, Span, Axes, _Size], None]
 
 
-def plots(group: Sequence[Result], name: str) -> list[list[dict[str, object]]]:
-    """The plots of results of one scenario, in rows: title, what they show, and an SVG for each width.
+def plots(group: Sequence[Result], name: str) -> list[list[Plot]]:
+    """The plots of results of one scenario, in rows.
 
-    Chains that are compared have the same plot side by side.
+    Chains that are compared have the same plot side by side, and at the end one in common.
     """
-    compared = len(group) > 1
-    numbers = itertools.count()
+    span, wide = _span(group), _WIDE if len(group) == 1 else _HALF
+    salts = (f"{name}-{number}" for number in itertools.count())
+    rows = []
+    for kind in _kinds():
+        height = max(map(kind.height, group))
+        rows.append(
+            [
+                _plot(
+                    next(salts),
+                    kind.title if len(group) == 1 else f"{kind.title}, {one.chain}",
+                    kind.caption,
+                    kind.key(one),
+                    height,
+                    wide,
+                    partial(kind.draw, one, span),
+                )
+                for one in group
+            ]
+        )
+    return [*rows, [_in_common(group, span, next(salts))]]
 
-    def made(title: str, caption: str, key: Sequence[Key], height: float, draw: Draw) -> dict[str, object]:
-        salt = f"{name}-{next(numbers)}"
-        wide = _HALF if compared and not title.startswith(_AGAINST) else _WIDE
-        return {
-            "title": title,
-            "caption": caption,
-            "key": key,
-            "wide": _svg(draw, wide, height, f"{salt}-wide", title),
-            "narrow": _svg(draw, _NARROW, height, f"{salt}-narrow", title),
-        }
 
-    def row(
-        title: str, caption: str, key: Callable[[Result], list[Key]], height: float, draw: Callable[..., None]
-    ) -> list[dict[str, object]]:
-        return [
-            made(
-                f"{title}, {one.chain}" if compared else title, caption, key(one), height, partial(draw, one)
-            )
-            for one in group
-        ]
-
-    span, lines = _span(group), _lines(group)
-    return [
-        row(
+def _kinds() -> tuple[_Kind, ...]:
+    return (
+        _Kind(
             "How long calls took",
             "By the moment in which they were made, on a scale that doubles and doubles. "
             "Shaded: somebody is in trouble.",
             _latency_key,
-            2.5,
-            partial(_latency, span),
+            lambda _: 2.5,
+            _latency,
         ),
-        row(
+        _Kind(
             "Who answered",
             "Of the calls made in each moment. Between the dashed lines somebody is in trouble.",
             _served_key,
-            1.9,
+            lambda _: 1.9,
             _served,
         ),
-        row(
+        _Kind(
             "Circuit breakers",
             "A closed circuit lets calls through, an open one leaves the endpoint alone, and now and then "
             "one request probes whether it is well again.",
-            lambda _: [Key(state.replace("_", " "), colour) for state, colour in _STATES.items()],
-            0.45 + 0.32 * max(len(one.endpoints) for one in group),
+            lambda _: [Key(state.replace("_", " "), colour) for state, (colour, _) in _STATES.items()],
+            lambda result: 0.45 + 0.36 * len(result.endpoints),
             _lanes,
         ),
-        [
-            made(
-                f"{_AGAINST} chain" if compared else "Phase against phase",
-                "The share of calls that were over within a time; further left is better. Upwards the scale "
-                "looks closer and closer at the slowest.",
-                [Key(label, _CHAINS[at % len(_CHAINS)]) for at, (label, _) in enumerate(lines)],
-                3.0,
-                partial(_tails, lines, span),
-            )
-        ],
-    ]
+    )
+
+
+def _in_common(group: Sequence[Result], span: Span, salt: str) -> Plot:
+    lines = _lines(group)
+    return _plot(
+        salt,
+        "Phase against phase" if len(group) == 1 else "Chain against chain",
+        "The share of calls that were over within a time; further left is better. Upwards the scale "
+        "looks closer and closer at the slowest.",
+        [Key(label, _colour(at)) for at, (label, _) in enumerate(lines)],
+        3.0,
+        _WIDE,
+        partial(_tails, lines, span),
+    )
+
+
+def _plot(
+    salt: str, title: str, caption: str, key: Sequence[Key], height: float, wide: _Size, draw: Draw
+) -> Plot:
+    return Plot(
+        title,
+        caption,
+        key,
+        wide=_svg(draw, wide, height, f"{salt}-wide", title),
+        narrow=_svg(draw, _NARROW, height, f"{salt}-narrow", title),
+    )
+
+
+def _colour(number: int) -> str:
+    return _COLOURS[number % len(_COLOURS)]
 
 
 def _svg(draw: Draw, size: _Size, height: float, salt: str, title: str) -> str:
@@ -228,7 +270,7 @@ def _step(length: float, most: int) -> float:
     return length
 
 
-def _seconds_axis(axes: Axes, span: tuple[float, float], *, vertical: bool) -> None:
+def _seconds_axis(axes: Axes, span: Span, *, vertical: bool) -> None:
     """A logarithmic axis of seconds with round numbers."""
     low, high = span[0] * 0.8, span[1] * 1.25
     rounds = [digit * 10.0**power for power in range(-4, 5) for digit in (1, 2, 5)]
@@ -247,7 +289,7 @@ def _seconds_axis(axes: Axes, span: tuple[float, float], *, vertical: bool) -> N
     axes.grid(True)
 
 
-def _span(group: Sequence[Result]) -> tuple[float, float]:
+def _span(group: Sequence[Result]) -> Span:
     """The shortest and the longest time that is worth an axis."""
     times = [call.latency_s for one in group for call in one.calls if call.outcome == "answered"]
     usual = sorted([time for time in times if time > 0.001])
@@ -268,7 +310,7 @@ def _latency_key(result: Result) -> list[Key]:
     return [*key, Key(f"{failed:,} failed", _FAILED)] if failed else key
 
 
-def _latency(span: tuple[float, float], result: Result, axes: Axes, size: _Size) -> None:
+def _latency(result: Result, span: Span, axes: Axes, size: _Size) -> None:
     _over_time(axes, result, size, named=True)
     # A piece in which no call was made leaves no gap, or few calls would be drawn as nothing; one in which
     # all calls failed does.
@@ -291,14 +333,14 @@ def _latency(span: tuple[float, float], result: Result, axes: Axes, size: _Size)
 
 def _served_key(result: Result) -> list[Key]:
     key = [
-        Key(one.name, _COLOURS[at % len(_COLOURS)])
+        Key(one.name, _colour(at))
         for at, one in enumerate(result.endpoints)
         if result.total.served.get(one.name)
     ]
     return [*key, Key("nobody", _FAILED)] if any(not call.served_by for call in result.calls) else key
 
 
-def _served(result: Result, axes: Axes, size: _Size) -> None:
+def _served(result: Result, span: Span, axes: Axes, size: _Size) -> None:
     _over_time(axes, result, size)
     names = [*[one.name for one in result.endpoints], ""]
     shares: list[list[float]] = [[] for _ in names]
@@ -310,7 +352,7 @@ def _served(result: Result, axes: Axes, size: _Size) -> None:
     # Steps, because a piece of time has one value.
     edges = [edge for edge in _edges(result, size) for _ in (0, 1)][1:-1]
     steps = [[share for share in layer for _ in (0, 1)] for layer in shares]
-    colours = [*[_COLOURS[at % len(_COLOURS)] for at in range(len(names) - 1)], _FAILED]
+    colours = [*[_colour(at) for at in range(len(names) - 1)], _FAILED]
     axes.stackplot(edges, steps, colors=colours, alpha=0.9, lw=0)
     axes.set_ylim(0, 100)
     axes.set_yticks([0, 50, 100], ["0 %", "50 %", "100 %"])
@@ -324,24 +366,24 @@ def _mark_trouble(axes: Axes, result: Result) -> None:
             axes.axvline(at, color=_INK, lw=0.9, ls=(0, (3, 2)))
 
 
-def _lanes(result: Result, axes: Axes, size: _Size) -> None:
+def _lanes(result: Result, span: Span, axes: Axes, size: _Size) -> None:
     _over_time(axes, result, size)
     names = [one.name for one in result.endpoints]
     least_s = result.duration_s / (size.pieces * 4)
+    beside = size is _WIDE  # else a name stands above its lane
     for at, name in enumerate(names):
+        middle = at if beside else at + 0.2
         for begins_s, ends_s, state in _states(result, name):
             # A probe takes a second of an hour: it is drawn as wide as can be seen.
             width = max(ends_s - begins_s, least_s if state != "closed" else 0.0)
-            order = 3 if state == "half_open" else 2
-            axes.broken_barh([(begins_s, width)], (at - 0.38, 0.76), color=_STATES[state], lw=0, zorder=order)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+            colour, height = _STATES[state]
+            low, order = middle - height / 2, 3 if state == "half_open" else 2
+            axes.broken_barh([(begins_s, width)], (low, height), color=colour, lw=0, zorder=order)
+        if not beside:
+            axes.text(result.duration_s * 0.005, at - 0.3, name, va="center", fontsize=7.5, zorder=5)
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
-    if size.name != "wide":  # there is no room beside the lanes
-        axes.set_yticks([])
-        for at, name in enumerate(names):
-            axes.text(result.duration_s * 0.01, at, name, va="center", fontsize=8, color="#111111", zorder=5)
-    else:
-        axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)) if beside else [], names if beside else [])
     _mark_trouble(axes, result)
 
 
@@ -367,16 +409,14 @@ def _lines(group: Sequence[Result]) -> list[tuple[str, list[Call]]]:
     ]
 
 
-def _tails(
-    lines: Sequence[tuple[str, Sequence[Call]]], span: tuple[float, float], axes: Axes, size: _Size
-) -> None:
+def _tails(lines: Sequence[tuple[str, Sequence[Call]]], span: Span, axes: Axes, size: _Size) -> None:
     _seconds_axis(axes, span, vertical=False)
     nines = math.ceil(math.log10(max(10, *[len(calls) for _, calls in lines])))
     for at, (_, calls) in enumerate(lines):
         times = sorted([call.latency_s for call in calls if call.outcome == "answered"])
         # Minus the logarithm of the share that took so long or longer; who failed took longer than any time.
         heights = [-math.log10(1 - number / len(calls)) for number in range(len(times))]
-        axes.step(times, heights, where="post", lw=1.5, color=_CHAINS[at % len(_CHAINS)])
+        axes.step(times, heights, where="post", lw=1.5, color=_colour(at))
     axes.set_ylim(0, nines + 0.1)
     parts = [0.0, 0.5, *[1 - 10.0**-number for number in range(1, nines + 1)]]
     axes.set_yticks([-math.log10(1 - part) for part in parts], [f"{100 * part:.10g} %" for part in parts])

@@ -9,9 +9,20 @@ import math
 
 from fallbackio.drill._result import Figures, Result, Troubled
 
-__all__ = ["dollars", "load", "plain", "seconds", "share", "span", "success", "time", "trouble", "verdict"]
+__all__ = [
+    "NONE",
+    "dollars",
+    "load",
+    "plain",
+    "seconds",
+    "share",
+    "success",
+    "time",
+    "trouble",
+    "verdict",
+]
 
-_NONE = "–"
+NONE = "–"
 
 
 def verdict(result: Result) -> tuple[str, bool]:
@@ -33,12 +44,12 @@ def load(result: Result) -> str:
     """How many calls of which kind were made, and how."""
     kind = "streamed" if result.streaming else "plain"
     calls = f"{result.total.calls:,} {kind} call{'' if result.total.calls == 1 else 's'}"
-    return f"{calls} in {span(result.duration_s)}, {result.rate:g} a second on average, seed {result.seed}"
+    return f"{calls} in {_span(result.duration_s)}, {result.rate:g} a second on average, seed {result.seed}"
 
 
 def trouble(one: Troubled) -> str:
     """How the chain found out about a trouble and about its end."""
-    when = f"{one.endpoint} was in trouble from {span(one.begins_s)} to {span(one.ends_s)}"
+    when = f"{one.endpoint} was in trouble from {_span(one.begins_s)} to {_span(one.ends_s)}"
     if one.left_alone_s is None:
         found = f"was never left alone and got {_requests(one.reached_before)}"
         if not one.reached_before and one.afterwards == "not asked":
@@ -70,34 +81,34 @@ def _requests(number: int) -> str:
 
 def success(figures: Figures) -> str:
     """The share of calls with a right end."""
-    return _NONE if math.isnan(figures.success) else f"{math.floor(figures.success * 10000) / 100:g} %"
+    return NONE if math.isnan(figures.success) else f"{math.floor(figures.success * 10000) / 100:g} %"
 
 
 def share(number: int, calls: int) -> str:
-    """A part of the calls."""
-    return f"{100 * number / calls:.3g} %" if number else _NONE
+    """A part of the calls, in percent without the unit."""
+    return f"{100 * number / calls:.3g}" if number else NONE
 
 
 def plain(value: float) -> str:
     """A number without a unit."""
-    return _NONE if math.isnan(value) else f"{value:.2f}"
+    return NONE if math.isnan(value) else f"{value:.2f}"
 
 
 def time(duration_s: float) -> str:
     """A time with its unit."""
     if math.isnan(duration_s):
-        return _NONE
+        return NONE
     return f"{duration_s * 1000:.0f} ms" if duration_s < 0.9995 else f"{duration_s:.3g} s"
 
 
 def seconds(duration_s: float) -> str:
     """A time in seconds without the unit, for a table."""
     if math.isnan(duration_s):
-        return _NONE
+        return NONE
     return f"{duration_s:.{2 if duration_s < 10 else 1 if duration_s < 100 else 0}f}"
 
 
-def span(duration_s: float) -> str:
+def _span(duration_s: float) -> str:
     """How long a part of a scenario is, or at which second it begins."""
     if duration_s < 120:
         return f"{duration_s:.3g} s"
@@ -107,7 +118,7 @@ def span(duration_s: float) -> str:
 def dollars(value: float | None) -> str:
     """US dollars without the unit."""
     if value is None:
-        return _NONE
-    if 0 < value < 0.00005:
-        return "<0.0001"
+        return NONE
+    if value < 0.00005:
+        return "<0.0001" if value else "0"
     return f"{value:,.2f}" if value >= 10 else f"{value:.4f}"
