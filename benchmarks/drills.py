@@ -13,7 +13,6 @@ hour of 20 calls per second is what the last line of the table is.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import time
 from collections.abc import Sequence
 
@@ -21,8 +20,9 @@ import orjson
 from page import machine, table, write
 
 from fallbackio.drill import Result, drill
-from fallbackio.drill._drill import prepared, silence
-from fallbackio.drill._figures import result_of
+from fallbackio.drill._drill import carried_out
+from fallbackio.drill._given import given
+from fallbackio.drill._plan import Plan
 from fallbackio.simulator import scenario
 from fallbackio.testing import MemoryLoop, VirtualTimeLoop
 
@@ -34,10 +34,7 @@ HOUR_S = 3600.0
 def drilled(loop: type[VirtualTimeLoop], seconds: float, *, streaming: bool) -> Result:
     """A drill in that kind of loop."""
     played = scenario("s1").at(rate=RATE, duration_s=seconds)
-    run = prepared(CHAIN, played, streaming=streaming)
-    with silence(), asyncio.Runner(loop_factory=loop) as runner:
-        runner.run(run.play())
-    return result_of(run)
+    return carried_out(Plan(given=given(CHAIN), scenario=played, streaming=streaming), loop=loop)
 
 
 def cpu_per_call(loop: type[VirtualTimeLoop], seconds: float, *, streaming: bool) -> float:

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
+from fallbackio._checks import nearest
+from fallbackio.config import Chain
 from fallbackio.drill._figures import result_of
 from fallbackio.drill._given import Drillable, given
+from fallbackio.drill._plan import Plan
 from fallbackio.drill._result import Result
-from fallbackio.drill._run import Run
+from fallbackio.drill._run import Run, Tick
 from fallbackio.errors import ConfigError
-from fallbackio.simulator import Scenario, cast
+from fallbackio.simulator import Scenario
 from fallbackio.simulator import scenario as shipped
 from fallbackio.testing import MemoryLoop
 
-__all__ = ["Tick", "drill", "prepared", "silence"]
+__all__ = ["Tick", "carried_out", "drill"]
 
-# Told of the scenario's second, of how many calls have begun, and how many have failed.
-Tick = Callable[[float, int, int], object]
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def drill(
     chain: Drillable,
-    scenario: Scenario | str,
+    scenario: Scenario | str | os.PathLike[str],
     *,
     rate: float | None = None,
     duration_s: float | None = None,
@@ -44,7 +48,7 @@ def drill(
 
     Args:
         chain: A TOML file, what `read_toml` gives, or the steps of a chain.
-        scenario: One that comes with the package by its name, a `.toml` file, or a `Scenario`.
+        scenario: One that comes with the package by its name, a TOML file, or a `Scenario`.
         rate: Calls per second, in place of the scenario's.
         duration_s: Length of the scenario, which is stretched.
         seed: In place of the scenario's.
@@ -56,58 +60,51 @@ def drill(
         settings: Keyword arguments of `Chain`, which win over the file's.
 
     Raises:
-        ConfigError: For a chain or a scenario with mistakes, and within a running event loop.
+        ConfigError: For a chain, a scenario or a setting with mistakes, and within a running event loop.
 
     Example:
         >>> def test_we_survive_a_dead_vendor():
         ...     drill("chain.toml", "s10", rate=5).require(success=1.0, p99_s=8)
     """
-    run = prepared(
-        chain,
-        scenario,
-        rate=rate,
-        duration_s=duration_s,
-        seed=seed,
-        streaming=streaming,
+    _check_names(settings)
+    plan = Plan(
+        given=given(chain, name, **settings),
+        scenario=_meant(scenario, seed).at(rate=rate, duration_s=duration_s),
         sick=sick,
-        name=name,
+        streaming=streaming,
         real_time=real_time,
-        on_tick=on_tick,
-        **settings,
     )
+    return carried_out(plan, on_tick=on_tick)
+
+
+def carried_out(plan: Plan, *, loop: LoopFactory | None = None, on_tick: Tick | None = None) -> Result:
+    """What comes of a plan; `loop` makes another event loop than the one for its kind of time."""
     _check_no_loop()
-    with silence(), asyncio.Runner(loop_factory=None if real_time else MemoryLoop) as runner:
+    run = Run(plan, on_tick)
+    factory = loop or (None if plan.real_time else MemoryLoop)
+    with _silence(), asyncio.Runner(loop_factory=factory) as runner:
         runner.run(run.play())
     return result_of(run)
 
 
-def prepared(
-    chain: Drillable,
-    scenario: Scenario | str,
-    *,
-    rate: float | None = None,
-    duration_s: float | None = None,
-    seed: int | None = None,
-    streaming: bool = True,
-    sick: str | None = None,
-    name: str | None = None,
-    real_time: bool = False,
-    on_tick: Tick | None = None,
-    **settings: Any,
-) -> Run:
-    """A run that is ready; the errors of `drill` come here."""
-    given_chain = given(chain, name, **settings)
-    played = shipped(scenario, seed=seed) if isinstance(scenario, str) else scenario.at(seed=seed)
-    played = played.at(rate=rate, duration_s=duration_s)
-    vendors = {one.name: one.vendor for one in given_chain.endpoints}
-    return Run(
-        given=given_chain,
-        scenario=played,
-        parts=cast(played, vendors, sick=sick),
-        streaming=streaming,
-        real_time=real_time,
-        on_tick=on_tick,
-    )
+def _check_names(settings: Iterable[str]) -> None:
+    """Python would name `Chain`, which the caller has not called, and no argument that was meant."""
+    known = signature(Chain).parameters
+    for one in settings:
+        if one not in known:
+            raise nearest(
+                "argument of a drill", one, {*signature(drill).parameters, *known} - {"settings", "steps"}
+            )
+
+
+def _meant(scenario: Scenario | str | os.PathLike[str], seed: int | None) -> Scenario:
+    if isinstance(scenario, Scenario):
+        return scenario.at(seed=seed)
+    if isinstance(scenario, str):
+        return shipped(scenario, seed=seed)
+    if isinstance(scenario, os.PathLike):
+        return Scenario.from_toml(scenario).at(seed=seed)
+    raise ConfigError(f"a scenario is a name, a TOML file or a Scenario, not {type(scenario).__name__}")
 
 
 def _check_no_loop() -> None:
@@ -119,7 +116,7 @@ def _check_no_loop() -> None:
 
 
 @contextmanager
-def silence() -> Iterator[None]:
+def _silence() -> Iterator[None]:
     """An outage of a thousand calls is a thousand warnings; what failed over is in the result."""
     logger = logging.getLogger("fallbackio")
     before, logger.disabled = logger.disabled, True

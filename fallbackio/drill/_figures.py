@@ -24,23 +24,24 @@ _DIGITS = 9
 
 def result_of(run: Run) -> Result:
     """What a run that is over came to."""
-    scenario, log = run.scenario, run.log
+    plan, log = run.plan, run.log
+    scenario = plan.scenario
     calls = sorted(log.calls, key=lambda call: call.due_s)
     phases = _phases(run, calls)
     total = _figures(
         "all",
         0.0,
         scenario.duration_s,
-        [name for name, part in run.parts.items() if part.troubles],
+        [name for name, part in plan.parts.items() if part.troubles],
         calls,
         sum(log.failovers, Counter()),
         sum(log.requests, Counter()),
     )
     return Result(
-        chain=run.given.name,
+        chain=plan.given.name,
         scenario=scenario.name,
         summary=scenario.summary,
-        streaming=run.streaming,
+        streaming=plan.streaming,
         rate=scenario.rate,
         duration_s=scenario.duration_s,
         seed=scenario.seed,
@@ -51,9 +52,9 @@ def result_of(run: Run) -> Result:
                     vendor=one.vendor,
                     model=one.model,
                     dialect=one.dialect or "openai",
-                    role=run.parts[one.name].role,
+                    role=plan.parts[one.name].role,
                 )
-                for one in run.given.endpoints
+                for one in plan.given.endpoints
             ]
         ),
         phases=tuple(phases),
@@ -67,7 +68,7 @@ def result_of(run: Run) -> Result:
 
 
 def _phases(run: Run, calls: Sequence[Call]) -> list[Figures]:
-    by_phase: list[list[Call]] = [[] for _ in run.scenario.phases]
+    by_phase: list[list[Call]] = [[] for _ in run.plan.scenario.phases]
     for call in calls:
         by_phase[call.phase].append(call)
     return [
@@ -75,12 +76,12 @@ def _phases(run: Run, calls: Sequence[Call]) -> list[Figures]:
             phase.name,
             begins_s,
             phase.lasts_s,
-            [name for name, part in run.parts.items() if part.is_sick(begins_s)],
+            [name for name, part in run.plan.parts.items() if part.is_sick(begins_s)],
             by_phase[number],
             run.log.failovers[number],
             run.log.requests[number],
         )
-        for number, (begins_s, phase) in enumerate(run.scenario.starts())
+        for number, (begins_s, phase) in enumerate(run.plan.scenario.starts())
     ]
 
 

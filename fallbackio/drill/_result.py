@@ -13,9 +13,10 @@ from typing import Any, Literal
 import attrs
 from attrs import field, frozen
 
-from fallbackio._checks import nearest
+from fallbackio._checks import is_number, nearest
 from fallbackio.drill._record import Call, Move
 from fallbackio.drill._rules import Breach
+from fallbackio.errors import ConfigError
 
 __all__ = ["LIMITS", "Afterwards", "Cast", "Failover", "Figures", "Quantiles", "Result", "Troubled"]
 
@@ -296,13 +297,14 @@ class Result:
         `returned_s`.  `phase` looks at one phase instead of the whole.
 
         Raises:
-            ConfigError: For a limit or a phase that there is not.
+            ConfigError: For a limit or a phase that there is not, or a limit out of its range.
 
         Example:
             >>> result.shortcomings(success=1.0, p99_s=2)
             ['p99_s is 5.02, over 2']
         """
         figures = self.total if phase is None else self.phase(phase)
+        _check_limits(limits)
         found = [f"{one.rule}: broken {one.times} times, as by {one.what[0]}" for one in self.breaches]
         if "success" in limits and figures.calls and phase is None and not self.met_trouble:
             found.append("no call was made while an endpoint was in trouble, so success in it is not known")
@@ -345,6 +347,16 @@ class Result:
         }
 
 
+def _check_limits(limits: Mapping[str, object]) -> None:
+    """A limit that nothing can miss, or nothing can meet, is a slip of the pen."""
+    for name, limit in limits.items():
+        if name not in LIMITS:
+            raise nearest("limit", name, LIMITS)
+        if not is_number(limit) or limit < 0 or (name == "success" and limit > 1):
+            rule = "a share from 0 to 1" if name == "success" else "a number, 0 or more"
+            raise ConfigError(f"the limit {name} must be {rule}, not {limit!r}")
+
+
 def _shortcoming(name: str, limit: float, figures: Figures, troubles: Sequence[Troubled]) -> list[str]:
     if name == "success":
         least = figures.success
@@ -377,8 +389,6 @@ def _value(name: str, figures: Figures) -> float | None:
     if name in _COUNTS:
         found: float | None = getattr(figures, name)
         return found
-    if name not in _TIMES:
-        raise nearest("limit", name, LIMITS)
     kind, quantile = _TIMES[name]
     times: Quantiles | None = getattr(figures, kind)
     return None if times is None else float(getattr(times, quantile))

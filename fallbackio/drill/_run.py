@@ -17,16 +17,16 @@ from attrs import define, field
 
 from fallbackio import clock
 from fallbackio.config import Chain
-from fallbackio.drill._given import Given
+from fallbackio.drill._plan import Plan
 from fallbackio.drill._record import Call, Log
 from fallbackio.drill._rules import Referee, texts_of
 from fallbackio.drill._watch import Watch, reason, requests_of
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError, FallbackError
 from fallbackio.model import Report
-from fallbackio.simulator import Part, Phase, Scenario, SimulatedEndpoint, Simulator, play
+from fallbackio.simulator import Phase, SimulatedEndpoint, Simulator, play
 
-__all__ = ["Run"]
+__all__ = ["Run", "Tick"]
 
 _QUESTION = "Are you well?"
 
@@ -40,46 +40,47 @@ _UNLIMITED_S = 900.0
 # bytes are awaited may take a second.
 _LOOK_S = 5.0
 
+# How often whoever watches is told; in real time somebody looks at the bar.
+_TICK_S = 1.0
 
-@define(eq=False, kw_only=True)
+
+# Told now and then of the scenario's second, of how many calls have begun, and how many have failed.
+Tick = Callable[[float, int, int], object]
+
+
+@define(eq=False)
 class Run:
     """One run.
 
     Attributes:
-        given: The chain.
-        scenario: What happens.
-        streaming: Whether calls are streamed.
-        parts: Who plays what.
-        on_tick: Told now and then of the scenario's second, the calls begun and those that failed.
+        plan: What is drilled.
+        on_tick: Who is told how far it is.
         log: What was seen.
         watch: How the chain found out.
         referee: What rules were broken.
     """
 
-    given: Given
-    scenario: Scenario
-    parts: dict[str, Part]
-    streaming: bool = True
-    real_time: bool = False
-    on_tick: Callable[[float, int, int], object] | None = None
-    log: Log = field(factory=Log)
+    plan: Plan
+    on_tick: Tick | None = None
+    log: Log = field(init=False, factory=Log)
     watch: Watch = field(init=False)
     referee: Referee = field(init=False)
-    _phase: int = -1
-    _began: float = 0.0
-    _failed: int = 0
+    _phase: int = field(init=False, default=-1)
+    _began: float = field(init=False, default=0.0)
+    _failed: int = field(init=False, default=0)
     # Calls by their number, with when they were due and the phase.
-    _under_way: dict[int, tuple[float, int]] = field(factory=dict)
+    _under_way: dict[int, tuple[float, int]] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self.watch = Watch.over(self.log, self.parts, self._now, lambda: self._phase)
-        texts = texts_of(self.parts, self.given.endpoints)
-        self.referee = Referee(self.given.limits, texts, self.real_time)
+        plan = self.plan
+        self.watch = Watch.over(self.log, plan.parts, self._now, lambda: self._phase)
+        texts = texts_of(plan.parts, plan.given.endpoints)
+        self.referee = Referee(plan.given.limits, texts, plan.real_time)
 
     async def play(self) -> None:
         """Play it to the end."""
-        async with Simulator(seed=self.scenario.seed) as sim:
-            stage = {name: sim.add(f"e{at}") for at, name in enumerate(self.parts)}
+        async with Simulator(seed=self.plan.scenario.seed) as sim:
+            stage = {name: sim.add(f"e{at}") for at, name in enumerate(self.plan.parts)}
             await self._play(sim, stage)
             self.referee.end(self.watch.under_way, self.watch.begun, stage)
 
@@ -88,10 +89,12 @@ class Run:
         async with self._chain(stage) as chain, anyio.create_task_group() as around:
             around.start_soon(self._follow, sim, stage)
             around.start_soon(self._look, stage)
+            if self.on_tick is not None:
+                around.start_soon(self._tell, self.on_tick)
             with anyio.CancelScope() as patience:
                 async with anyio.create_task_group() as calls:
                     await self._arrivals(chain, calls)
-                    limit = self.given.limits.timeout
+                    limit = self.plan.given.limits.timeout
                     wait_s = _PATIENCE_S + (_UNLIMITED_S if limit is None else limit)
                     # Whoever is still under way then will be for ever; a virtual day of pings is real time.
                     patience.deadline = clock.now() + wait_s
@@ -104,11 +107,11 @@ class Run:
         def url_of(endpoint: Endpoint) -> str:
             return stage[endpoint.name].url(endpoint.dialect or "openai")
 
-        return self.given.build(url_of, sinks=[self.watch], seed=self.scenario.seed)
+        return self.plan.given.build(url_of, sinks=[self.watch], seed=self.plan.scenario.seed)
 
     async def _follow(self, sim: Simulator, stage: dict[str, SimulatedEndpoint]) -> None:
         """Have the stage play, and count what each phase sent it."""
-        named = {one.name: self.parts[name] for name, one in stage.items()}
+        named = {one.name: self.plan.parts[name] for name, one in stage.items()}
 
         def on_phase(phase: Phase) -> None:
             self._count(stage)
@@ -116,7 +119,7 @@ class Run:
             self.log.failovers.append(Counter())
             self.log.requests.append(Counter())
 
-        await play(self.scenario, sim, named, on_phase=on_phase)
+        await play(self.plan.scenario, sim, named, on_phase=on_phase)
 
     def _count(self, stage: dict[str, SimulatedEndpoint]) -> None:
         """Put the requests since the last count down to the phase that ends."""
@@ -130,23 +133,26 @@ class Run:
         while True:
             await anyio.sleep(_LOOK_S)
             self.referee.upstream(self.watch.under_way, stage, at_s=self._now())
-            if self.on_tick is not None:
-                self.on_tick(self._now(), len(self.log.calls) + len(self._under_way), self._failed)
+
+    async def _tell(self, on_tick: Tick) -> None:
+        while True:
+            await anyio.sleep(_TICK_S)
+            on_tick(self._now(), len(self.log.calls) + len(self._under_way), self._failed)
 
     async def _arrivals(self, chain: Chain, calls: TaskGroup) -> None:
         for number, due_s in enumerate(self._due()):
             await anyio.sleep_until(self._began + due_s)
             self._under_way[number] = (due_s, self._phase_at(due_s))
             calls.start_soon(self._call, chain, number)
-        await anyio.sleep_until(self._began + self.scenario.duration_s)
+        await anyio.sleep_until(self._began + self.plan.scenario.duration_s)
 
     def _due(self) -> Iterator[float]:
         """When calls are made; drawn apart from all else, so that two policies get the same."""
-        lots = random.Random(f"arrivals/{self.scenario.seed}")
-        rate, end_s = self.scenario.rate, self.scenario.duration_s
+        lots = random.Random(f"arrivals/{self.plan.scenario.seed}")
+        rate, end_s = self.plan.scenario.rate, self.plan.scenario.duration_s
         number, due_s = 0, 0.0
         while True:
-            due_s = number / rate if self.scenario.arrivals == "even" else due_s + lots.expovariate(rate)
+            due_s = number / rate if self.plan.scenario.arrivals == "even" else due_s + lots.expovariate(rate)
             if due_s >= end_s:
                 return
             yield due_s
@@ -154,13 +160,13 @@ class Run:
 
     def _phase_at(self, second: float) -> int:
         """The number of the phase; at the instant of a switch of the one that begins, as requests meet it."""
-        return sum(begins_s <= second for begins_s, _ in self.scenario.starts()) - 1
+        return sum(begins_s <= second for begins_s, _ in self.plan.scenario.starts()) - 1
 
     async def _call(self, chain: Chain, number: int) -> None:
         due_s, _ = self._under_way[number]
         ttft_s: float | None = None
         try:
-            if self.streaming:
+            if self.plan.streaming:
                 async with chain.stream(_QUESTION) as stream:
                     ttft_s = self._now() - due_s
                     async for _ in stream:
@@ -178,7 +184,7 @@ class Run:
         due_s, phase = self._under_way.pop(number)
         latency_s = self._now() - due_s
         self.referee.report(number, report, latency_s)
-        allowed = error is not None and type(error).__name__ in self.scenario.phases[phase].allows
+        allowed = error is not None and type(error).__name__ in self.plan.scenario.phases[phase].allows
         self._failed += error is not None and not allowed
         spent = [one for one in report.attempts if one.cost is not None]
         self.log.calls.append(

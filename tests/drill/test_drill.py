@@ -225,6 +225,19 @@ def test_a_chain_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert quicker.phase("outage").latency.longest < 2
 
 
+def test_a_scenario_of_a_file(tmp_path: Path) -> None:
+    """A scenario's file is given as text or as a path, whatever it is called."""
+    path = tmp_path / "ours.toml"
+    path.write_text(outage(Status(503)).to_toml(), encoding="utf-8")
+    bare = tmp_path / "ours"
+    bare.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+
+    by_text, by_path, by_bare = (drill(CHAIN, one, seed=7) for one in (str(path), path, bare))
+
+    assert by_text.total == by_path.total == by_bare.total
+    assert by_path.seed == 7
+
+
 def test_an_endpoint_keeps_all_but_its_place() -> None:
     """Name, vendor, dialect and limits are the user's own; address, key and function are the drill's."""
 
@@ -307,6 +320,10 @@ def test_what_cannot_be_drilled_is_refused() -> None:
         drill(CHAIN, "s1", sick="nobody")
     with pytest.raises(ConfigError, match="list of steps, not int"):
         drill(3, "s1")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="a name, a TOML file or a Scenario, not int"):
+        drill(CHAIN, 3)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="unknown argument of a drill 'sik'; did you mean 'sick'"):
+        drill(CHAIN, "s1", sik=SECOND)
 
     async def within_a_loop() -> None:
         with pytest.raises(ConfigError, match="event loop of its own"):

@@ -66,6 +66,10 @@ def test_a_mistyped_limit_or_phase_is_refused(result: Result) -> None:
     """A limit that there is not does not pass for one that holds."""
     with pytest.raises(ConfigError, match="unknown limit 'p99'; did you mean 'p99_s'"):
         result.shortcomings(p99=3)
+    with pytest.raises(ConfigError, match="success must be a share from 0 to 1, not 100"):
+        result.require(success=100)
+    with pytest.raises(ConfigError, match="p99_s must be a number, 0 or more, not nan"):
+        result.require(p99_s=math.nan)
     with pytest.raises(ConfigError, match="did you mean 'outage'"):
         result.shortcomings(phase="outtage")
 

@@ -8,8 +8,8 @@ odd rule: a role that a phase does not name is well in it, so a phase names trou
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -255,7 +255,7 @@ class Scenario:
         ]
 
     @classmethod
-    def from_toml(cls, path: str | Path) -> Scenario:
+    def from_toml(cls, path: str | os.PathLike[str]) -> Scenario:
         """The scenario of a TOML file.
 
         Raises:

@@ -7,6 +7,7 @@ control over HTTP takes them.  TOML has no null: the word `"healthy"` stands for
 from __future__ import annotations
 
 import math
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,7 +29,7 @@ T = TypeVar("T")
 _HEALTHY = "healthy"
 
 
-def read(path: str | Path) -> Scenario:
+def read(path: str | os.PathLike[str]) -> Scenario:
     """The scenario of a file."""
     try:
         text = Path(path).read_text(encoding="utf-8")
