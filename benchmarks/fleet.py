@@ -70,7 +70,7 @@ class _Never:
     phase = "closed"
     retry_in_s = 0.0
     recovered_at = -math.inf
-    policy = BreakerPolicy(ramp_s=0)
+    policy = BreakerPolicy(ramp_s=0, slow_medians=None)
 
     def acquire(self) -> _Never:
         return self
@@ -91,7 +91,7 @@ class _Consecutive:
     """
 
     recovered_at = -math.inf
-    policy = BreakerPolicy(ramp_s=0)
+    policy = BreakerPolicy(ramp_s=0, slow_medians=None)
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -146,7 +146,13 @@ class _Late:
 def _policies() -> Mapping[str, Callable[[str, random.Random], Any]]:
     # Polly's rule, at a volume that its default of 100 calls in 30 s suits.
     rate_only = BreakerPolicy(
-        consecutive=10**9, rates=[Rate(0.1, 100)], open_s=5, max_open_s=5, jitter_ratio=0, ramp_s=0
+        consecutive=10**9,
+        rates=[Rate(0.1, 100)],
+        open_s=5,
+        max_open_s=5,
+        jitter_ratio=0,
+        ramp_s=0,
+        slow_medians=None,
     )
     return {
         "fallbackio": lambda name, chance: Breaker(name, BreakerPolicy(), chance=chance),
@@ -261,6 +267,27 @@ class _Process:
         self.budget = Budget(RetryPolicy().budget_ratio)
         self.demand = Demand(Request(messages=({"role": "user", "content": "hi"},)), Line())
 
+    def answered(self, send: Send, began: float, now: float) -> None:
+        """The breaker learns of a streamed answer, and whether its first content came in time."""
+        route = send.leg.route
+        medians = route.breaker.policy.slow_medians
+        if medians is None:
+            send.permit.ok()
+            return
+        first_s = now - began - SPOKEN_S
+        route.latencies.add(first_s)
+        slow = route.tempo.slow(
+            began,
+            first_s,
+            None,
+            medians=medians,
+            prompt=self.demand.prompt_tokens,
+            others=lambda: [one.tempo for one in self.routes if one is not route and one.is_free(now, 0)],
+        )
+        route.tempo.end(send.permit, route.breaker, slow)
+        if slow:
+            route.ramp.failed(now, route.breaker.recovered_at)
+
 
 @define(eq=False)
 class _Call:
@@ -339,15 +366,15 @@ class Model:
         if send.extra:
             call.process.budget.withdraw()
         lasts_s, error = self.providers[send.leg.route.spec.name].meet(now)
-        self._later(now + lasts_s, lambda: self._ended(call, send, error))
+        self._later(now + lasts_s, lambda: self._ended(call, send, now, error))
 
-    def _ended(self, call: _Call, send: Send, error: AttemptError | None) -> None:
+    def _ended(self, call: _Call, send: Send, began: float, error: AttemptError | None) -> None:
         now, route = self.loop.moment, send.leg.route
         route.room.leave(now, send.taken, 0.0)
         if send.extra:
             call.process.budget.give_back()
         if error is None:
-            send.permit.ok()
+            call.process.answered(send, began, now)
             self.times.append((call.due, now - call.due))
             return
         severity = handling(error).severity

@@ -106,8 +106,7 @@ class BreakerPolicy:
         sparse_after_s: Where calls are few: how long a run, first failure to last, must have lasted for
             a share of `consecutive` to open it (see `sparse_ratio`); `None` never does.
         sparse_ratio: That share, over 0 and up to 1, of hard failures; three at least.
-        open_s: The first open period, at least; and how long after a probe that was beaten in a race
-            there is no other.
+        open_s: The first open period, at least.
         min_open_gaps: An open period is at least so many times the mean time between the failures of
             the run that opened it, up to `max_open_s`, so that a caller who comes seldom does not
             spend every call on a probe; 0 leaves it at `open_s`.
@@ -120,6 +119,8 @@ class BreakerPolicy:
             failure on the way lowers its share.  0 gives it all of them at once.  Read by the chain.
         slow_after_s: An attempt that was cut (because another won) counts as a failure if it was
             older than this.  Read by the chain, not by the breaker.
+        slow_medians: An answer that takes more than so many times what is usual at its endpoint is
+            slow, if another could do better; 1 to 1,000, `None` for never.  Read by the chain.
 
     Raises:
         ConfigError: For a setting of the wrong type or out of its range; NaN and infinity are.
@@ -152,6 +153,8 @@ class BreakerPolicy:
     probe_timeout_s: float = field(default=120.0, validator=_duration)
     ramp_s: float = field(default=10.0, validator=_duration_or_none_at_all)
     slow_after_s: float = field(default=10.0, validator=_duration_or_none_at_all)
+    # Of ten public models the 95th percentile of the time to the first content lies at 1.3 to 3.1 medians.
+    slow_medians: float | None = field(default=4.0, validator=_or_none(_between(1, 1000, "a number")))
 
     def __attrs_post_init__(self) -> None:
         if self.max_open_s < self.open_s:

@@ -51,7 +51,10 @@ class Answering:
         if reply is None:
             return None
         took_s = clock.now() - attempt.started
-        attempt.leg.route.durations.add(took_s)
+        route, tokens = attempt.leg.route, reply.usage.completion_tokens
+        route.durations.add(took_s)
+        if tokens:
+            route.tempo.per_token.add(took_s / tokens)
         attempt.answered(took_s)
         return await self._taken(attempt, reply)
 

@@ -1,19 +1,23 @@
-"""How long an endpoint takes to its first content: a small exact window.
+"""How long an endpoint takes to its first content: a small exact window, and what is usual.
 
 Fed with the times of answers, and with the ages at which slow attempts were cut or timed out; not
 with fast failures, which would make a failing endpoint look quick.  Cut attempts count at their
 age: left out, the delay that cuts them would pull itself down (8.7 % hedged in place of 5 %
 wanted; with them 5.3 %).
+
+What is usual is not the window's median, which follows a brown-out within seconds.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
+from itertools import islice
 
 from fallbackio import clock
 
-__all__ = ["LEAST_SAMPLES", "Latencies"]
+__all__ = ["FEW", "LEAST_SAMPLES", "Latencies", "Lowest", "median"]
 
 # Below this a high quantile is one sample's accident.
 LEAST_SAMPLES = 20
@@ -23,12 +27,50 @@ MOST_SAMPLES = 512
 MEMORY_S = 600.0
 # How long a sorted copy serves (Finagle's figure).
 REFRESH_S = 3.0
+# The latest so many answers tell how an endpoint is doing now.
+FEW = 20
+
+
+def median(values: Iterable[float]) -> float | None:
+    """The upper median; `None` of nothing.  (To import `statistics` takes as long as half of our own.)"""
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2] if ordered else None
+
+
+class Lowest:
+    """The lowest of the values of the last hour, to ten minutes: a windowed minimum, as BBR's.
+
+    Only those are kept that may become the lowest when others have left, at most one of ten minutes.
+    """
+
+    __slots__ = ("_kept",)
+
+    SLOT_S = 600.0
+    SLOTS = 6
+
+    def __init__(self) -> None:
+        self._kept: deque[tuple[int, float]] = deque()  # (slot, value), both rising
+
+    def add(self, now: float, value: float) -> None:
+        """Take note of a value."""
+        slot = int(now // self.SLOT_S)
+        while self._kept and self._kept[-1][1] >= value:
+            self._kept.pop()
+        if not self._kept or self._kept[-1][0] < slot:
+            self._kept.append((slot, value))
+
+    def at(self, now: float) -> float | None:
+        """The lowest of those that still count; `None` without any."""
+        oldest = int(now // self.SLOT_S) - self.SLOTS
+        while self._kept and self._kept[0][0] <= oldest:
+            self._kept.popleft()
+        return self._kept[0][1] if self._kept else None
 
 
 class Latencies:
     """The latest times of one endpoint, in seconds: to first content, or to a whole plain answer."""
 
-    __slots__ = ("_answered", "_fresh_until", "_samples", "_sorted")
+    __slots__ = ("_answered", "_fresh_until", "_looked_until", "_medians", "_samples", "_sorted", "_usual")
 
     def __init__(self) -> None:
         # (instant, seconds, whether it was an answer); what was cut is known only to take longer.
@@ -36,6 +78,9 @@ class Latencies:
         self._sorted: list[float] = []
         self._answered: list[float] = []
         self._fresh_until = -1.0
+        self._medians = Lowest()
+        self._usual: float | None = None
+        self._looked_until = -1.0
 
     def add(self, seconds: float, *, answered: bool = True) -> None:
         """Take note of one attempt."""
@@ -65,6 +110,35 @@ class Latencies:
         """The time within which a share `q` of the answers came; `None` below 20 of them."""
         self._refresh()
         return _at(self._answered, q)
+
+    def usual(self) -> float | None:
+        """The lowest median of answers within the last hour; `None` if there was none.
+
+        The lowest, so that a brown-out does not become usual while it lasts; of an hour, so that a
+        change for good does in the end.
+        """
+        now = clock.now()
+        if now >= self._looked_until:
+            self._looked_until = now + REFRESH_S
+            today = self.median_answer()
+            if today is not None:
+                self._medians.add(now, today)
+            self._usual = self._medians.at(now)
+        return self._usual
+
+    def recent(self) -> float | None:
+        """The median of the latest answers, `FEW` at most; `None` without any."""
+        since = clock.now() - MEMORY_S
+        answers = (seconds for at, seconds, answered in reversed(self._samples) if answered and at >= since)
+        return median(islice(answers, FEW))
+
+    def begin_anew(self) -> None:
+        """Forget all but the latest answers: what was usual is not any more."""
+        answers = [sample for sample in self._samples if sample[2]]
+        self._samples = deque(answers[-FEW:], maxlen=MOST_SAMPLES)
+        self._sorted, self._answered = [], []
+        self._medians = Lowest()
+        self._fresh_until = self._looked_until = -1.0
 
     def _refresh(self) -> None:
         if len(self._samples) < LEAST_SAMPLES:

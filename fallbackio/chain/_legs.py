@@ -76,6 +76,15 @@ class Legs:
         leg.skipped = refused
         self.newly_skipped.append(leg)
 
+    def could_serve(self, route: Route) -> bool:
+        """Whether the call could go to this endpoint, as far as that is known."""
+        return not (self._is_too_small(route) or (self.needs and route.lacks(self.needs)))
+
+    def _is_too_small(self, route: Route) -> bool:
+        window = route.spec.context_window
+        # What adapts a conversation may well shorten it.
+        return window is not None and window < self.least_window and route.spec.adapt is None
+
     def _make(self) -> bool:
         """One more, if there is one."""
         turn = next(self._turns, None)
@@ -85,9 +94,9 @@ class Legs:
 
     def _reached(self, turn: Turn) -> Leg:
         leg = Leg(turn.route, postponed=turn.postponed, note=turn.note)
-        window = turn.route.spec.context_window
-        if window is not None and window < self.least_window and turn.route.spec.adapt is None:
+        if self._is_too_small(turn.route):
             leg.barred = True
+            window = turn.route.spec.context_window
             text = f"{self.least_window:,} tokens and more do not fit into its window of {window:,}"
             self.skip(leg, Refused(text))
         elif self.needs and (lacks := turn.route.lacks(self.needs)):

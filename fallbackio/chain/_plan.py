@@ -26,6 +26,7 @@ from fallbackio.chain._legs import Leg, Legs
 from fallbackio.chain._needs import Needs
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.chain._table import Again, Handling, Onward, handling
+from fallbackio.chain._tempo import Tempo
 from fallbackio.endpoint import Endpoint, Provider, server_of
 from fallbackio.errors import AttemptError, ConnectionFailed, InvalidRequest, RateLimited, Refused
 from fallbackio.model import Request
@@ -58,6 +59,7 @@ class Route:
     ramp: Ramp = field(default=Factory(lambda self: Ramp(self.breaker.policy.ramp_s), takes_self=True))
     latencies: Latencies = field(factory=Latencies)  # to the first content, of streams
     durations: Latencies = field(factory=Latencies)  # of whole plain answers
+    tempo: Tempo = field(default=Factory(lambda self: Tempo(self.latencies, self.durations), takes_self=True))
     last_failure: LastFailure = field(factory=LastFailure)
     compared: bool = True  # whether anybody looks at its load
     listing: Listing | None = None  # where its model is looked up, for what the user has not said
@@ -83,6 +85,12 @@ class Route:
         given = self.spec.context_window
         look_up = given is None and needs.context and self.listing is not None
         return self.listing.window() if look_up and self.listing is not None else given
+
+    def is_free(self, now: float, tokens: float) -> bool:
+        """Whether a request of so many tokens could be sent there now."""
+        if self.breaker.phase != "closed" or self.breaker.retry_in_s > 0:
+            return False
+        return self.room.is_open or self.room.free_at(now, tokens) <= now
 
     def takes(self, now: float, lots: random.Random) -> bool:
         """Whether it is to get this call: not all of them while it comes back."""

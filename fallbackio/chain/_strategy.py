@@ -26,7 +26,8 @@ __all__ = ["Hedge", "Race", "Sequence", "Strategy", "named"]
 FLOOR_S = 0.1
 # An adaptive delay is never more than so many medians.  Of ten public models the 95th percentile lies
 # at 1.3 to 3.1 medians; without the cap an endpoint that stalls in more calls than `extra_load` would
-# push its own quantile, and so the delay, ever further out.
+# push its own quantile, and so the delay, ever further out.  For the same reason it is the lesser of
+# the median of today and what is usual: in a brown-out they part.
 MOST_MEDIANS = 4.0
 
 
@@ -114,6 +115,9 @@ class Hedge:
         late, typical = latencies.quantile(1 - self.extra_load), latencies.quantile(0.5)
         if late is None or typical is None:
             return math.inf
+        usual = latencies.usual()
+        if usual is not None:
+            typical = min(typical, usual)
         return max(min(late, MOST_MEDIANS * typical), FLOOR_S) * growth
 
     def parallel(self, latencies: Latencies, endpoints: int) -> int:

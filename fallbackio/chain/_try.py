@@ -15,6 +15,7 @@ from fallbackio.breaker import Severity
 from fallbackio.chain._cost import Bill
 from fallbackio.chain._plan import Send
 from fallbackio.chain._table import handling
+from fallbackio.chain._tempo import Tempo
 from fallbackio.endpoint import Limited
 from fallbackio.errors import AttemptError, BadAnswer, Phase, Rejected, TimedOut
 from fallbackio.model import NO_USAGE, Attempt, Outcome, Reply, Usage
@@ -33,6 +34,7 @@ class Try:
     """One attempt from its start to its outcome."""
 
     __slots__ = (
+        "_answered_s",
         "_extra",
         "_notes",
         "_permit",
@@ -65,6 +67,7 @@ class Try:
             self.limit_s, self.phase = first, "first_content"
         self.alive = False  # the provider has accepted the request; known for streams
         self.ttft_s: float | None = None
+        self._answered_s: float | None = None  # to the first content, or to the whole of a plain answer
         self.usage: Usage | None = None
         self.attempt: Attempt | None = None  # set once, by the outcome
         self._permit = ask.permit
@@ -84,11 +87,49 @@ class Try:
 
     def won(self, usage: Usage | None) -> None:
         """It gave the answer."""
-        self._permit.ok()
         self.usage = usage
+        self._settle(usage)
         if self.call.served_by is not None:
             self.call.served_by(self.leg.route)
         self._end("won", None, self.leg.route.provider.success_status)
+
+    def _settle(self, usage: Usage | None) -> None:
+        """The breaker learns that it answered, or that it did so too late to be of use."""
+        route = self.leg.route
+        if usage is not None and usage.prompt_tokens:
+            route.tempo.prompts.append(usage.prompt_tokens)
+        slow = self._slowness(usage)
+        route.tempo.end(self._permit, route.breaker, slow)
+        if slow:
+            self.note(f"slow: {slow}")
+            route.ramp.failed(clock.now(), route.breaker.recovered_at)
+
+    def _slowness(self, usage: Usage | None) -> str:
+        """What was slow about its answer; empty if nothing was, or nobody can tell."""
+        medians = self.leg.route.breaker.policy.slow_medians
+        if self._answered_s is None or medians is None:
+            return ""
+        tokens = None if self.ttft_s is not None else usage.completion_tokens if usage is not None else 0
+        if tokens == 0:  # a plain answer, of unknown length
+            return ""
+        return self.leg.route.tempo.slow(
+            self.started,
+            self._answered_s,
+            tokens,
+            medians=medians,
+            prompt=self._prompt_tokens,
+            others=self._others,
+        )
+
+    def _prompt_tokens(self) -> int:
+        counted = self.usage.prompt_tokens if self.usage is not None else 0
+        return counted or self.call.demand.prompt_tokens()
+
+    def _others(self) -> list[Tempo]:
+        """Those of the chain's other endpoints that could be asked now."""
+        now, tokens, legs = clock.now(), self.call.demand.tokens(), self.call.plan.legs
+        others = [route for route in self.call.setup.routes if route is not self.leg.route]
+        return [route.tempo for route in others if legs.could_serve(route) and route.is_free(now, tokens)]
 
     def named(self, reply: Reply) -> Reply:
         """The reply with what not every provider says: an id, the model, the time."""
@@ -154,8 +195,6 @@ class Try:
         if lost and age >= self.call.slow_s(self) and self._had_as_long_as_the_winner(age):
             self.leg.route.latencies.add(age, answered=False)
             self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
-        elif lost:
-            self._permit.beaten()
         else:
             self._permit.left()
         self._end("cut", None, None)
@@ -168,8 +207,8 @@ class Try:
     def second(self, tokens: int) -> None:
         """It succeeded in the tick in which another had won: a good sign, and not wanted for now."""
         self.leg.tries = 0
-        self._permit.ok()
         self.usage = Usage(completion_tokens=tokens)
+        self._settle(None)
         self._end("cut", None, None)
 
     def _placed(self, error: AttemptError) -> AttemptError:
@@ -179,6 +218,7 @@ class Try:
     def answered(self, seconds: float) -> None:
         """Its first content has come after so long, or its whole answer."""
         route = self.leg.route
+        self._answered_s = seconds
         if route.compared:
             route.load.ended(self)
             route.load.answered(self.started + seconds, seconds)

@@ -56,6 +56,15 @@ def test_a_bad_share_of_the_run_is_named(value: object) -> None:
         BreakerPolicy(**settings)
 
 
+@pytest.mark.parametrize("value", [0, 0.9, 1001, -4, math.nan, math.inf, True, "4"], ids=repr)
+def test_a_bad_number_of_medians_is_named(value: object) -> None:
+    """How late is slow: a number from 1 to 1000, or never."""
+    settings: dict[str, Any] = {"slow_medians": value}
+    with pytest.raises(ConfigError, match="slow_medians must be a number from 1 to 1000, not "):
+        BreakerPolicy(**settings)
+    assert BreakerPolicy(slow_medians=None).slow_medians is None
+
+
 @pytest.mark.parametrize("value", [0, -1, 2.0, math.nan, True, "5", None], ids=repr)
 def test_a_bad_count_is_named(value: object) -> None:
     """The run of failures is a whole number of at least 1."""

@@ -224,13 +224,13 @@ SLIPS = {
         "breaker = 5",
         "chain.chat.breaker: write a table of its settings, { … = … }; it has consecutive, window_s, rates, "
         "sparse_after_s, sparse_ratio, open_s, min_open_gaps, max_open_s, jitter_ratio, max_retry_after_s, "
-        "probe_timeout_s, ramp_s, slow_after_s",
+        "probe_timeout_s, ramp_s, slow_after_s, slow_medians",
     ),
     "no policy": (
         'breaker = "off"',
         "chain.chat.breaker: write a table of its settings, { … = … }; it has consecutive, window_s, rates, "
         "sparse_after_s, sparse_ratio, open_s, min_open_gaps, max_open_s, jitter_ratio, max_retry_after_s, "
-        "probe_timeout_s, ramp_s, slow_after_s",
+        "probe_timeout_s, ramp_s, slow_after_s, slow_medians",
     ),
     "a table": ("timeout = { s = 5 }", "chain.chat.timeout: this is no table of settings; give it a value"),
     "kind": (

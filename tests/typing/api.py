@@ -109,6 +109,7 @@ POLICY = fallbackio.BreakerPolicy(
     max_retry_after_s=300,
     probe_timeout_s=120,
     slow_after_s=10,
+    slow_medians=None,
 )
 assert_type(POLICY.rates, tuple[Rate, ...])
 

@@ -1,0 +1,279 @@
+"""Slow brown-outs through whole chains, over real sockets and in virtual time: who leaves, who stays."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import anyio
+import pytest
+
+import fallbackio
+from fallbackio import BreakerPolicy, Endpoint, Hedge, Pool, StreamBroken
+from fallbackio.events import BreakerMoved
+from fallbackio.model import Request
+from fallbackio.simulator import Behaviour, Cut, Lognormal, SimulatedEndpoint, Simulator, Status
+from fallbackio.testing import RecordingSink, ScriptedEndpoint, virtual_time
+
+# Tokens of a usual answer, a tenth of a second after the first.
+WELL = Behaviour(latency=Lognormal(0.5, 0.25), tokens=5, pace_s=0.02)
+SICK = Behaviour(latency=Lognormal(5.0, 0.25), tokens=5, pace_s=0.02)
+
+WAYS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "sequence": {"upstream": "stream"},
+    "adaptive": {"ttft_timeout": "adaptive"},
+    "hedge": {"strategy": "hedge"},
+    "race": {"strategy": "race"},
+}
+
+
+class Scene:
+    """A chain over simulated endpoints, and what has come of its calls."""
+
+    def __init__(self, endpoints: list[SimulatedEndpoint], **settings: Any) -> None:
+        self.endpoints = endpoints
+        self.sink = RecordingSink()
+        steps = [Endpoint("m", name=one.name, base_url=one.url("openai"), api_key="k") for one in endpoints]
+        pooled = settings.pop("pooled", False)
+        self.chain = fallbackio.Chain(
+            [Pool(steps)] if pooled else steps,
+            seed=1,
+            sinks=[self.sink],
+            **{"attempt_timeout": 30, **settings},
+        )
+        self.took: list[float] = []
+        self.by: list[str | None] = []
+
+    async def calls(self, seconds: float, per_s: float = 2.0, prompt: str = "hi") -> None:
+        """So many calls per second, for so long; returns when all have ended."""
+        self.took, self.by = [], []
+        async with anyio.create_task_group() as group:
+            for _ in range(round(seconds * per_s)):
+                group.start_soon(self._call, prompt)
+                await anyio.sleep(1 / per_s)
+
+    async def _call(self, prompt: str) -> None:
+        reply = await self.chain.complete(prompt)
+        self.took.append(reply.report.duration_s)
+        self.by.append(reply.report.endpoint)
+
+    @property
+    def opened(self) -> list[str]:
+        """Whose breakers have opened, in order; a failed probe is not among them."""
+        moves = [event for event in self.sink.events if isinstance(event, BreakerMoved)]
+        return [move.endpoint for move in moves if (move.old, move.new) == ("closed", "open")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@virtual_time
+async def test_a_brown_out_is_left_and_its_end_is_found(way: str) -> None:
+    """Ten seconds after its beginning nobody waits for it any more; after its end all are back."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", WELL), sim.add("b", WELL)
+        scene = Scene([a, b], **WAYS[way])
+        async with scene.chain:
+            await scene.calls(12)
+            a.behave(SICK)
+            await scene.calls(10)
+            await scene.calls(12)
+            assert max(sorted(scene.took)[:-3]) < 2.0, "all but the probes"
+
+            a.behave(WELL)
+            await scene.calls(50)
+            await scene.calls(4)
+            assert way == "race" or set(scene.by) == {"a"}
+
+
+@pytest.mark.parametrize("way", ["plain", "sequence"])
+@virtual_time
+async def test_a_brown_out_is_left_after_five_answers(way: str) -> None:
+    """One call after the other: five of them wait, and the ledger and the breaker say for what."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", Behaviour(latency=0.5)), sim.add("b", Behaviour(latency=0.5))
+        scene = Scene([a, b], **WAYS[way])
+        async with scene.chain:
+            await scene.calls(10)
+            a.behave(Behaviour(latency=5.0))
+            replies = [await scene.chain.complete("hi") for _ in range(7)]
+
+            assert [reply.report.endpoint for reply in replies] == [*"aaaaa", *"bb"]
+            what = "answer" if way == "plain" else "first content"
+            slow = replies[0].report.attempts[0]
+            assert (slow.outcome, slow.notes) == ("won", (f"slow: {what} after 5.00 s, usually 0.50 s",))
+            assert replies[-1].report.attempts[-1].notes == ()
+            told = [event.reason for event in scene.sink.events if isinstance(event, BreakerMoved)]
+            assert told[0] == f"5 failures in a row ({what} after 5.00 s, usually 0.50 s)"
+
+
+@virtual_time
+async def test_plain_calls_do_not_hide_a_brown_out_from_streamed_ones() -> None:
+    """Calls of both kinds by turns: it is left all the same."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", WELL), sim.add("b", WELL)
+        scene = Scene([a, b])
+
+        async def both(times: int) -> None:
+            for _ in range(times):
+                await scene.chain.complete("hi")
+                async with scene.chain.stream("hi") as stream:
+                    async for _ in stream:
+                        pass
+
+        async with scene.chain:
+            await both(25)
+            a.behave(SICK)
+            await both(4)
+            assert scene.opened == ["a"]
+
+
+@pytest.mark.parametrize("way", ["plain", "sequence", "hedge"])
+@virtual_time
+async def test_when_all_become_slow_the_first_choice_is_left_once_at_most(way: str) -> None:
+    """Prompts have grown, or it is our own network: one look at the other, and no other for an hour."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", WELL), sim.add("b", WELL)
+        scene = Scene([a, b], **WAYS[way])
+        async with scene.chain:
+            await scene.calls(12)
+            a.behave(SICK)
+            b.behave(SICK)
+            await scene.calls(60, per_s=1)
+            await scene.calls(1500, per_s=0.1)
+
+            assert scene.opened.count("a") <= 1
+            assert scene.by.count("a") > 0.95 * len(scene.by)
+
+
+@pytest.mark.parametrize("way", ["plain", "sequence", "hedge"])
+@virtual_time
+async def test_an_only_endpoint_is_never_left_for_slowness(way: str) -> None:
+    """There is nobody else to ask."""
+    async with Simulator(seed=2) as sim:
+        a = sim.add("a", WELL)
+        scene = Scene([a], **WAYS[way])
+        async with scene.chain:
+            await scene.calls(12)
+            a.behave(SICK)
+            await scene.calls(30)
+            assert scene.opened == []
+
+
+@virtual_time
+async def test_a_slow_endpoint_that_is_the_last_one_left_gets_its_calls_back() -> None:
+    """Left for its slowness, and then the other goes down: slow answers are better than none."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", WELL), sim.add("b", WELL)
+        scene = Scene([a, b], upstream="stream")
+        async with scene.chain:
+            await scene.calls(12)
+            a.behave(SICK)
+            await scene.calls(10)
+            b.behave(Behaviour(fault=Status(503)))
+            await scene.calls(30)
+
+            assert [one.breaker.state for one in scene.chain.health().endpoints] == ["closed", "open"]
+            assert set(scene.by) == {"a"}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@virtual_time
+async def test_huge_prompts_among_small_ones_open_nothing(stream: bool) -> None:
+    """A quarter of the prompts takes half a minute to read, in runs of any length."""
+
+    async def reading(request: Request) -> AsyncGenerator[str, None]:
+        await anyio.sleep(0.4 + len(str(request.messages[0]["content"])) / 4 / 5000)
+        yield "read"
+
+    a, b = ScriptedEndpoint(reading, name="a"), ScriptedEndpoint(reading, name="b")
+    sink = RecordingSink()
+    settings: dict[str, Any] = {"upstream": "stream"} if stream else {}
+    chain = fallbackio.Chain([a.endpoint, b.endpoint], sinks=[sink], seed=1, **settings)
+    huge = "word " * 100_000
+    lots = random.Random(1)
+    async with chain, anyio.create_task_group() as group:
+        for _ in range(600):
+            group.start_soon(chain.complete, huge if lots.random() < 0.25 else "word")
+            await anyio.sleep(0.2)
+
+    assert [event for event in sink.events if isinstance(event, BreakerMoved)] == []
+    assert b.requests == 0
+
+
+@virtual_time
+async def test_a_brown_out_shows_where_all_prompts_are_long() -> None:
+    """A long prompt explains nothing if it is as long as ever."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", WELL), sim.add("b", WELL)
+        scene = Scene([a, b], upstream="stream")
+        async with scene.chain:
+            await scene.calls(12, prompt="word " * 40_000)
+            a.behave(SICK)
+            await scene.calls(10, prompt="word " * 40_000)
+            assert scene.opened == ["a"]
+
+
+@virtual_time
+async def test_bursts_open_nothing() -> None:
+    """Of calls that begin together the stragglers end last, in a row."""
+    async with Simulator(seed=2) as sim:
+        well = Behaviour(latency=Lognormal(0.5, 0.25, straggler_ratio=0.04, straggler_factor=7))
+        scene = Scene([sim.add("a", well), sim.add("b", well)], upstream="stream")
+        async with scene.chain:
+            for _ in range(4):
+                async with anyio.create_task_group() as group:
+                    for _ in range(150):
+                        group.start_soon(scene.chain.complete, "hi")
+                await anyio.sleep(30)
+            assert scene.opened == []
+
+
+@virtual_time
+async def test_a_slow_answer_that_breaks_is_a_break() -> None:
+    """How late it began is nothing beside that it never ended."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", WELL), sim.add("b", WELL)
+        scene = Scene([a, b], on_break="raise", upstream="stream")
+        async with scene.chain:
+            await scene.calls(12)
+            a.behave(Behaviour(latency=5.0, tokens=5, fault=Cut(2)))
+            with pytest.raises(StreamBroken) as caught:
+                async with scene.chain.stream("hi") as stream:
+                    async for _ in stream:
+                        pass
+            [attempt] = caught.value.attempts
+            assert (attempt.outcome, attempt.notes) == ("failed", ())
+
+
+@virtual_time
+async def test_a_slow_member_of_a_pool_is_left_to_itself() -> None:
+    """A pool's balance has gone elsewhere anyhow, and nobody else is taken for slow."""
+    async with Simulator(seed=2) as sim:
+        a, b, c = [sim.add(name, WELL) for name in "abc"]
+        scene = Scene([a, b, c], pooled=True)
+        async with scene.chain:
+            await scene.calls(12, per_s=6)
+            a.behave(SICK)
+            await scene.calls(10)
+            await scene.calls(40)
+            assert set(scene.opened) <= {"a"}
+            assert scene.by.count("a") <= 4
+
+
+@pytest.mark.parametrize("way", ["plain", "sequence", "hedge"])
+@virtual_time
+async def test_it_can_be_switched_off(way: str) -> None:
+    """With `slow_medians=None` an endpoint that answers is well, however late; a fixed delay hedges on."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", WELL), sim.add("b", WELL)
+        settings = {**WAYS[way], "breaker": BreakerPolicy(slow_medians=None, slow_after_s=100)}
+        if way == "hedge":
+            settings["strategy"] = Hedge(delay=60)
+        scene = Scene([a, b], **settings)
+        async with scene.chain:
+            await scene.calls(12)
+            a.behave(SICK)
+            await scene.calls(30)
+            assert scene.opened == []
+            assert set(scene.by) == {"a"}
