@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeGuard
 
 from attrs import Attribute
@@ -13,6 +13,7 @@ from fallbackio.errors import ConfigError
 
 __all__ = [
     "Validator",
+    "are_several",
     "at_least_one",
     "check",
     "count",
@@ -42,13 +43,22 @@ def check(rule: str, holds: Callable[[Any], bool]) -> Validator:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a finite number; `True` is none, because `open_s=True` is a slip of the pen."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a finite number; `True` is none, because `open_s=True` is a slip of the pen.
+
+    Neither is a whole number that no float can hold: the first sum with it would raise.
+    """
+    most = sys.float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and -most <= value <= most
 
 
 def is_whole(value: object) -> TypeGuard[int]:
     """Whether it is a whole number; `True` is none."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def are_several(value: object) -> TypeGuard[Iterable[Any]]:
+    """Whether it is a list or the like; a text would be taken letter by letter, a mapping by its names."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | Mapping)
 
 
 seconds = check("a number of seconds, 0 or more", lambda value: is_number(value) and value >= 0)

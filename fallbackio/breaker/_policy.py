@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from attrs import Attribute, field, frozen
 
-from fallbackio._checks import Validator, at_least_one, check, is_number, is_whole, ratio
+from fallbackio._checks import Validator, are_several, at_least_one, check, is_number, is_whole, ratio
 from fallbackio.errors import ConfigError
 
 __all__ = ["BreakerPolicy", "Rate"]
@@ -46,7 +46,9 @@ def _between(least: float, most: float, what: str) -> Validator:
 
 def _as_rates(value: Iterable[Iterable[Any]]) -> tuple[Rate, ...]:
     try:
-        return tuple(Rate(*rate) for rate in value)
+        if not are_several(value):
+            raise TypeError
+        return tuple([Rate(*rate) for rate in value])
     except TypeError:
         raise ConfigError(f"rates must be pairs of (failure ratio, minimum calls), not {value!r}") from None
 

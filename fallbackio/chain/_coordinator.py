@@ -139,6 +139,8 @@ class Coordinator(Lifecycle):
             ...         print(delta.text, end="")
         """
         refuse(params, "stream")
+        if not isinstance(show_reasoning, bool):
+            raise ConfigError(f"show_reasoning must be true or false, not {show_reasoning!r}")
         request = Request.of(messages, params, stream=True)
         wish = Wish(timeout=timeout, accept=accept, session=session, require=require)
 
@@ -178,7 +180,7 @@ class Coordinator(Lifecycle):
         embeddings = await self._run(call, partial(setup.answering.vectors, request))
         return attrs.evolve(embeddings, report=call.served(embeddings))
 
-    def session(self, id: str = "", *, return_after_s: float = RETURN_AFTER_S) -> Session:
+    def session(self, id: str | None = None, *, return_after_s: float = RETURN_AFTER_S) -> Session:
         """A conversation that keeps to the endpoint that answered it last, while that is well.
 
         After `return_after_s` seconds at another than the chain's first step it asks the first choice
@@ -191,11 +193,9 @@ class Coordinator(Lifecycle):
         """
         if not is_number(return_after_s) or return_after_s < 0:
             raise ConfigError(f"return_after_s must be seconds, 0 or more, not {return_after_s!r}")
-        if not id:
+        if id is None:
             return Session(self, return_after_s)
-        named = self._sessions.of(id, return_after_s)
-        assert named is not None  # noqa: S101 - a name has one
-        return named
+        return self._sessions.named(id, return_after_s)
 
     async def rehearse(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
+from fallbackio._checks import are_several
 from fallbackio.endpoint import CAPABILITIES, Endpoint
 from fallbackio.errors import ConfigError
 
@@ -54,7 +55,7 @@ def needs_of(given: Iterable[str]) -> Needs:
         >>> needs_of({"tools", "context>=100000"})
         Needs(capabilities=frozenset({'tools'}), context=100000)
     """
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if not are_several(given):
         raise ConfigError(f"require must be a set such as {{'tools', 'vision'}}, not {given!r}")
     capabilities, context = set(), 0
     for one in given:

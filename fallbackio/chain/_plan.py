@@ -24,7 +24,7 @@ from fallbackio.chain._demand import Demand
 from fallbackio.chain._latency import Latencies
 from fallbackio.chain._legs import Leg, Legs
 from fallbackio.chain._needs import Needs
-from fallbackio.chain._settings import RetryPolicy
+from fallbackio.chain._settings import MOST_DOUBLINGS, RetryPolicy
 from fallbackio.chain._table import Again, Handling, Onward, handling
 from fallbackio.chain._tempo import Tempo
 from fallbackio.endpoint import Endpoint, Provider, server_of
@@ -215,7 +215,7 @@ class Plan:
         unsent = isinstance(error, ConnectionFailed) and not error.sent
         if row.again is Again.UNSENT and unsent and leg.tries == 1:
             return now
-        ceiling = min(self.retry.max_s, self.retry.base_s * 2 ** (leg.tries - 1))
+        ceiling = min(self.retry.max_s, self.retry.base_s * 2.0 ** min(leg.tries - 1, MOST_DOUBLINGS))
         return now + self.chance.uniform(0, ceiling)
 
     def _insist(self, now: float, deadline: float) -> Send | Wait | None:

@@ -131,13 +131,17 @@ class Sessions:
         """The session itself, the one of that name, or none."""
         if given is None or isinstance(given, Session):
             return given
-        if not isinstance(given, str) or not given:
-            raise ConfigError(f"session must be a name or what chain.session() gives, not {given!r}")
-        known = self._named.get(given)
+        return self.named(given, return_after_s)
+
+    def named(self, name: str, return_after_s: float) -> Session:
+        """The one of that name, made if there is none."""
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"session must be a non-empty name or what chain.session() gives, not {name!r}")
+        known = self._named.get(name)
         if known is None:
-            known = self._named[given] = Session(self._chain, return_after_s, given)
+            known = self._named[name] = Session(self._chain, return_after_s, name)
             if len(self._named) > MOST_SESSIONS:
                 self._named.popitem(last=False)
         else:
-            self._named.move_to_end(given)
+            self._named.move_to_end(name)
         return known

@@ -10,9 +10,12 @@ from attrs import Attribute, field, frozen
 from fallbackio._checks import count, is_number, is_whole, limit, ratio, seconds
 from fallbackio.errors import ConfigError
 
+# A wait that doubles does so no more often: no float holds 1,100 of them, and a call may have as many tries.
+MOST_DOUBLINGS = 64
+
 OnBreak = Literal["continue", "restart", "raise"]
 
-__all__ = ["Delivery", "Limits", "OnBreak", "RetryPolicy"]
+__all__ = ["MOST_DOUBLINGS", "Delivery", "Limits", "OnBreak", "RetryPolicy"]
 
 
 def limit_or_adaptive(instance: object, attribute: Attribute[Any], value: object) -> None:

@@ -18,6 +18,7 @@ from attrs import field, frozen
 
 from fallbackio._checks import check, is_number, is_whole, limit, ratio
 from fallbackio.chain._latency import Latencies
+from fallbackio.chain._settings import MOST_DOUBLINGS
 from fallbackio.errors import ConfigError
 
 __all__ = ["Hedge", "Race", "Sequence", "Strategy", "named"]
@@ -29,7 +30,6 @@ FLOOR_S = 0.1
 # push its own quantile, and so the delay, ever further out.  For the same reason it is the lesser of
 # the median of today and what is usual: in a brown-out they part.
 MOST_MEDIANS = 4.0
-
 
 _delay = check(
     '"adaptive" or a number of seconds, 0 or more',
@@ -109,7 +109,7 @@ class Hedge:
 
     def delay_s(self, latencies: Latencies, started: int) -> float:
         """Seconds from the start of the `started`-th attempt, of an endpoint with these times."""
-        growth = float(2 ** (started - 1))
+        growth = 2.0 ** min(started - 1, MOST_DOUBLINGS)
         if self.delay != "adaptive":
             return self.delay * growth
         late, typical = latencies.quantile(1 - self.extra_load), latencies.quantile(0.5)

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from attrs import frozen
 
 from fallbackio import errors
+from fallbackio._checks import are_several
 from fallbackio.breaker import Severity
 from fallbackio.errors import AttemptError, ConfigError
 
@@ -84,11 +85,11 @@ def parse_rules(
 ) -> Callable[[AttemptError], bool | None] | None:
     """The user's `fallback_on` as one function: true goes on, false raises, `None` asks the table.
 
-    A single rule is a list of one.  A string is none either way, and is told so whole.
+    A single rule is a list of one.  A string is neither, and is told so whole.
     """
-    if isinstance(rules, str | type) or not isinstance(rules, Iterable):
-        rules = [rules]
-    checks = [_rule(rule) for rule in rules]
+    # A class may be iterable, and an enumeration of errors is.
+    several: Iterable[object] = [rules] if isinstance(rules, type) or not are_several(rules) else rules
+    checks = [_rule(rule) for rule in several]
     if not checks:
         return None
 

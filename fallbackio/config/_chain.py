@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import attrs
 
 from fallbackio import clock
-from fallbackio._checks import is_number
+from fallbackio._checks import are_several, is_number
 from fallbackio.breaker import BreakerPolicy
 from fallbackio.chain import (
     Accept,
@@ -153,7 +153,10 @@ class Chain(Coordinator):
             EarlyWarning | None,
             "an EarlyWarning, such as EarlyWarning(ratio=0.1)",
         )
-        _is("sinks", sinks, Iterable, "a list of functions of one event; put it in a list")
+        if not are_several(sinks):
+            raise ConfigError(
+                f"sinks must be a list of functions of one event, not {sinks!r}; put it in a list"
+            )
         if accept is not None and not callable(accept):
             raise ConfigError(f"accept must be a function of the reply, not {accept!r}")
         if not is_number(warm) or not 0 <= warm <= 1:

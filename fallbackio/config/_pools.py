@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 
 from attrs import frozen
 
 from fallbackio import clock
+from fallbackio._checks import are_several
 from fallbackio.chain import Needs
 from fallbackio.config._prices import listed
 from fallbackio.config._steps import resolve
@@ -31,8 +32,10 @@ class Resolved:
 
 def resolve_steps(steps: Sequence[str | Endpoint | Pool]) -> list[Resolved]:
     """The steps with complete endpoints; raises `ConfigError` for whatever is missing or twice."""
-    if isinstance(steps, str | Endpoint | Pool) or not isinstance(steps, Iterable):
+    if not are_several(steps):
         raise ConfigError(f"a chain takes a list of steps, not {type(steps).__name__}; put it in [ ]")
+    if isinstance(steps, Set):
+        raise ConfigError("a chain asks its steps in order, and a set has none; put them in [ ]")
     given = [(step.endpoints, step.balance) if isinstance(step, Pool) else ((step,), None) for step in steps]
     endpoints = iter(resolve([step for members, _ in given for step in members]))
     return [Resolved(tuple([next(endpoints) for _ in members]), balance) for members, balance in given]

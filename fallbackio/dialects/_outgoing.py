@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from attrs import field, frozen
 
-from fallbackio.dialects._shared import object_in
+from fallbackio.dialects._shared import finite, object_in
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import InvalidRequest
 from fallbackio.model import EmbeddingRequest, Request
@@ -73,7 +73,7 @@ def beyond(what: str) -> InvalidRequest:
 def dumps(body: Mapping[str, Any]) -> bytes:
     """`body` as JSON; raises `InvalidRequest` for what is none."""
     try:
-        return orjson.dumps(body, default=_plain)
+        return finite(orjson.dumps(body, default=_plain), body)
     except TypeError as error:  # orjson's message names types only
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
-from fallbackio.errors import BadAnswer, ContentFiltered
+from fallbackio.errors import BadAnswer, ContentFiltered, InvalidRequest
 from fallbackio.model import Delta, Reply, ToolCallDelta
 
 __all__ = [
     "JSON_ANSWER",
     "count",
     "deltas_of",
+    "finite",
     "json_object",
     "logprobs_of",
     "object_in",
@@ -40,6 +42,24 @@ def json_object(body: bytes) -> dict[str, Any]:
     if type(value) is not dict:
         raise BadAnswer(f"a JSON {_KINDS.get(type(value), 'value')} in place of an object")
     return value
+
+
+def finite(written: bytes, body: Mapping[str, Any]) -> bytes:
+    """`body` as it was written; raises `InvalidRequest` where a NaN or an infinity has become a null."""
+    # Nearly no request has a null in it, and then there is nothing to look for.
+    if b"null" in written:
+        for name, value in body.items():
+            if _has_nan(value):
+                raise InvalidRequest(f"{name} holds NaN or an infinity, and JSON has no such number")
+    return written
+
+
+def _has_nan(value: object) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, Mapping):
+        return any(map(_has_nan, value.values()))
+    return isinstance(value, list | tuple) and any(map(_has_nan, value))
 
 
 def object_in(text: object) -> dict[str, Any] | None:

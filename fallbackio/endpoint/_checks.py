@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,8 +100,10 @@ def headers_env(instance: object, attribute: Attribute[Any], value: object) -> N
 
 
 def params(instance: object, attribute: Attribute[Any], value: object) -> None:
-    for name in _mapping(attribute.name, value, '{"temperature": 0}'):
+    for name, content in _mapping(attribute.name, value, '{"temperature": 0}').items():
         string("a name in params", name)
+        if isinstance(content, float) and not isfinite(content):
+            raise ConfigError(f"params[{name!r}] is {content}, and JSON has no NaN and no infinity")
 
 
 def headers(instance: object, attribute: Attribute[Any], value: object) -> None:
@@ -167,7 +170,7 @@ def without_query(url: str | None) -> str:
 
 def dialect(instance: object, attribute: Attribute[Any], value: object) -> None:
     if value is not None:
-        string(attribute.name, value)
+        text(instance, attribute, value)
 
 
 over_zero = check("a number over 0", lambda value: is_number(value) and value > 0)

@@ -197,6 +197,8 @@ class Endpoint:
             raise ConfigError(f"Endpoint.calling needs an async function, not {type(fn).__name__}")
         if not checks.string("name", name):
             raise ConfigError("Endpoint.calling needs a name")
+        checks.string("model", model)
+        checks.string("vendor", vendor)
         for setting in settings:
             if setting not in _CALLABLE:
                 raise nearest("setting of Endpoint.calling", setting, _CALLABLE)

@@ -38,9 +38,11 @@ class Price:
 
 
 def as_price(given: object) -> Price | None:
-    """A price, or the pair that stands for one."""
+    """A price, or the pair that stands for one; what caches cost is told by its name."""
     if given is None or isinstance(given, Price):
         return given
-    if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4:
-        raise ConfigError(f"price must be a Price or (input, output) in dollars per million, not {given!r}")
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise ConfigError(
+            f"price must be a Price or a pair (input, output), dollars per million, not {given!r}"
+        )
     return Price(*given)

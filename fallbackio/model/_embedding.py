@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from fallbackio.errors import InvalidRequest
 from fallbackio.model._report import NO_REPORT, Report
-from fallbackio.model._request import Request
+from fallbackio.model._request import Request, check_finite
 from fallbackio.model._usage import NO_USAGE, Usage
 
 __all__ = ["EmbeddingRequest", "Embeddings"]
@@ -38,7 +38,8 @@ class EmbeddingRequest:
         """A request from what a user passes.
 
         Raises:
-            InvalidRequest: For anything but a text or a list of texts, an empty list or an empty text.
+            InvalidRequest: For anything but a text or a list of texts, an empty list or an empty text, and
+                for a parameter that is NaN or infinite.
         """
         texts: object = (inputs,) if isinstance(inputs, str) else inputs
         if not isinstance(texts, list | tuple) or not texts:
@@ -50,6 +51,7 @@ class EmbeddingRequest:
             raise InvalidRequest(
                 "model= is not a parameter here: the endpoints of the chain name their models"
             )
+        check_finite(params)
         return cls(inputs=tuple(texts), params=params)
 
     def as_messages(self) -> Request:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from attrs import Factory, field, frozen
@@ -10,7 +11,7 @@ from attrs import Factory, field, frozen
 from fallbackio.errors import InvalidRequest
 from fallbackio.model._reply import Message, ToolCall
 
-__all__ = ["ROLES", "Request"]
+__all__ = ["ROLES", "Request", "check_finite"]
 
 # A tuple, because a set raises for a role that cannot be hashed.
 ROLES = ("user", "assistant", "system", "tool", "developer", "function")
@@ -59,8 +60,8 @@ class Request:
         """A request from what a user passes.
 
         Raises:
-            InvalidRequest: For messages of another shape, and for `model=`, `stream=` or
-                `messages=` among the parameters.
+            InvalidRequest: For messages of another shape, for `model=`, `stream=` or `messages=` among the
+                parameters, and for a parameter that is NaN or infinite.
 
         Example:
             >>> Request.of([{"role": "user", "content": "Hello"}], {"temperature": 0}).params
@@ -68,7 +69,15 @@ class Request:
         """
         for name in _NOT_PARAMETERS.keys() & params.keys() if params else ():
             raise InvalidRequest(f"{name}= is not a parameter here: {_NOT_PARAMETERS[name]}")
+        check_finite(params)
         return cls(messages=_messages(messages), params=params, stream=stream)
+
+
+def check_finite(params: Mapping[str, Any]) -> None:
+    """Raise `InvalidRequest` for a number that JSON does not have: it would be sent as a null."""
+    for name, value in params.items():
+        if isinstance(value, float) and not isfinite(value):
+            raise InvalidRequest(f"{name} is {value}, and JSON has no NaN and no infinity")
 
 
 def _messages(given: object) -> tuple[Mapping[str, Any], ...]:

@@ -12,6 +12,7 @@ import weakref
 
 import aiohttp
 
+from fallbackio._checks import is_whole
 from fallbackio.errors import AttemptError, ConfigError, ConnectionFailed
 from fallbackio.transport._failures import from_aiohttp
 
@@ -22,7 +23,7 @@ class Session:
     """The HTTP session of one chain, made at its first request and bound to that event loop."""
 
     def __init__(self, *, connect_timeout: float | None, max_answer_bytes: int) -> None:
-        if not isinstance(max_answer_bytes, int) or max_answer_bytes <= 0:
+        if not is_whole(max_answer_bytes) or max_answer_bytes <= 0:
             raise ConfigError(f"max_answer_bytes must be a whole number over 0, not {max_answer_bytes!r}")
         self.connect_timeout = connect_timeout
         self.max_answer_bytes = max_answer_bytes

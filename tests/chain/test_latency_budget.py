@@ -96,6 +96,12 @@ async def test_the_adaptive_delay_stays_in_its_bounds(seconds: list[float], dela
     assert Hedge().delay_s(fed(*seconds), 1) == delay_s
 
 
+def test_the_delay_doubles_as_long_as_a_float_can() -> None:
+    """On a pool of thousands the thousandth attempt has a delay, too."""
+    assert Hedge(delay=0).delay_s(Latencies(), 1100) == 0
+    assert Hedge(delay=1).delay_s(Latencies(), 1100) > 1e15
+
+
 @pytest.mark.parametrize(
     ("measure", "expected"),
     [(lambda times: times.quantile(0.5), 3.0), (Latencies.median_answer, 0.2)],

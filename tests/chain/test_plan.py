@@ -104,7 +104,9 @@ async def test_a_waiting_call_wakes_at_the_next_probe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tries", "backoff_s"), [(1, 0.5), (2, 1.0), (4, 4.0), (5, 8.0), (6, 8.0), (12, 8.0)], ids=repr
+    ("tries", "backoff_s"),
+    [(1, 0.5), (2, 1.0), (4, 4.0), (5, 8.0), (6, 8.0), (12, 8.0), (1100, 8.0)],
+    ids=repr,
 )
 @virtual_time
 async def test_the_backoff_doubles_up_to_max_s(tries: int, backoff_s: float) -> None:

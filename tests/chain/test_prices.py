@@ -26,7 +26,7 @@ def named(name: str, *steps: Any, **settings: Any) -> tuple[ScriptedEndpoint, En
 @virtual_time
 async def test_an_answer_costs_what_its_tokens_do() -> None:
     """Fresh and cached prompt and the answer at their own prices, exactly."""
-    _, a = named("a", price=(2.0, 10.0, 0.5))
+    _, a = named("a", price=Price(2.0, 10.0, 0.5))
 
     report = (await fallbackio.Chain([a]).complete("hi")).report
 

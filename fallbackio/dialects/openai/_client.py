@@ -17,7 +17,7 @@ import orjson
 from fallbackio.dialects import _quirks
 from fallbackio.dialects._dialect import CredentialKind
 from fallbackio.dialects._place import base_of, headers_of
-from fallbackio.dialects._shared import count, json_object, refuse_swallowed
+from fallbackio.dialects._shared import count, finite, json_object, refuse_swallowed
 from fallbackio.dialects._state import KEY, own_state
 from fallbackio.dialects._vendors import VENDORS, Vendor
 from fallbackio.dialects.openai._errors import failure, in_band
@@ -240,11 +240,11 @@ def _replace(body: dict[str, Any], params: Mapping[str, Any]) -> None:
 def dumps(body: dict[str, Any]) -> bytes:
     """`body` as JSON; raises `InvalidRequest` for what is none."""
     try:
-        return orjson.dumps(body)
+        return finite(orjson.dumps(body), body)
     except orjson.JSONEncodeError:
         pass  # What json.dumps would take as well (integer keys in logit_bias), and our own values.
     try:
-        return orjson.dumps(body, default=_value, option=orjson.OPT_NON_STR_KEYS)
+        return finite(orjson.dumps(body, default=_value, option=orjson.OPT_NON_STR_KEYS), body)
     except orjson.JSONEncodeError as error:
         # orjson names the type and never the value.
         raise InvalidRequest(f"the request is no JSON: {error}") from None
