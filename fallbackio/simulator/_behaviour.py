@@ -19,7 +19,10 @@ __all__ = ["Behaviour"]
 
 
 def _latency(given: Latency | float) -> Latency:
-    return Fixed(given) if isinstance(given, int | float) else given
+    try:
+        return Fixed(given) if isinstance(given, int | float) else given
+    except ConfigError as error:
+        raise ConfigError(f"latency: {error}") from None
 
 
 def _tool_calls(given: Sequence[ToolCall | Mapping[str, Any]]) -> Sequence[ToolCall]:

@@ -57,9 +57,11 @@ def behaviour_to_json(behaviour: Behaviour) -> dict[str, Any]:
 
 def _fields(kind: type[Any], what: str, given: Mapping[str, Any]) -> dict[str, Any]:
     known = {a.alias for a in attrs.fields(kind)}
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             raise _checks.nearest(f"field of {what}", name, known)
+        if name == "fault" and not (value is None or (isinstance(value, Mapping) and "kind" in value)):
+            raise ConfigError(f"fault must have a kind ({', '.join(sorted(FAULTS))}), unlike {value!r}")
     return {name: value if name in _OPAQUE else _read(value) for name, value in given.items()}
 
 

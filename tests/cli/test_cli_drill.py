@@ -182,7 +182,7 @@ def test_scenarios_are_listed_and_printed(tmp_path: Path) -> None:
         (("{ours}", "-r", "p99=3"), "unknown limit 'p99'; did you mean 'p99_s'?"),
         (("{ours}", "--html", "{ours}/page.html"), "page.html: Not a directory"),
         (("{ours}", "--json", "--html", "."), "cannot write .: Is a directory"),
-        (("{ours}", "--duration", "3", "-s", "s1"), "can last longer than 10 s"),
+        (("{ours}", "--duration", "3", "-s", "s1"), "s1 must last longer than 10 s"),
     ],
 )
 def test_a_mistake_is_exit_code_2_and_one_sentence(args: tuple[str, ...], said: str, ours: str) -> None:

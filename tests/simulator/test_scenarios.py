@@ -173,8 +173,18 @@ def test_stretching_keeps_what_is_fixed() -> None:
     longer = SHORT.at(duration_s=290)
 
     assert [phase.lasts_s for phase in longer.phases] == pytest.approx([60, 10, 100, 120])
-    with pytest.raises(ConfigError, match="longer than 10 s"):
+    with pytest.raises(ConfigError, match="must last longer than 10 s, which its fixed phases do, not 5"):
         SHORT.at(duration_s=5)
+
+
+def test_what_is_fixed_as_a_whole_has_one_length() -> None:
+    """Where every phase is fixed there is nothing to stretch, and that is said."""
+    phases = [Phase(name="short", lasts_s=10, fixed=True)]
+    fixed = Scenario(name="fixed", summary="y", phases=phases)
+
+    assert fixed.at(duration_s=10) == fixed
+    with pytest.raises(ConfigError, match="fixed lasts 10 s, its phases are fixed, not 20"):
+        fixed.at(duration_s=20)
 
 
 def test_capacities_follow_the_rate() -> None:
@@ -233,14 +243,36 @@ def test_a_file_is_called_what_it_is_called(tmp_path: Path) -> None:
     [
         (
             MINE.replace("summary", "sumary"),
-            "unknown field of the scenario 'sumary'; did you mean 'summary'?",
+            "unknown field 'sumary'; did you mean 'summary'?",
         ),
-        (MINE.replace("lasts_s", "last_s"), "field of phase 'outage' 'last_s'; did you mean 'lasts_s'?"),
-        (MINE.replace("primary", "primry"), "'primry'; did you mean 'primary'?"),
+        (
+            MINE.replace("lasts_s", "last_s"),
+            "phase 'outage': unknown field 'last_s'; did you mean 'lasts_s'?",
+        ),
+        (MINE.replace("primary", "primry"), "phase 'outage': unknown role 'primry'; did you mean 'primary'?"),
+        (MINE.replace("primary", '"openai/gpt"'), "unknown role 'openai/gpt'; known are other, primary"),
+        (MINE.replace("primary", "roles.primary"), "phase 'outage': unknown role 'roles'"),
+        (
+            MINE.replace("primary.fault", "primary"),
+            "phase 'outage': primary: unknown field of behaviour 'kind'",
+        ),
+        (
+            MINE.replace("primary.fault = {", "primary = 5 #"),
+            "mine.toml: phase 'outage': primary: must be a table",
+        ),
+        (
+            MINE.replace('kind = "status",', ""),
+            r"primary: fault must have a kind \(.*, unlike {'status': 500}",
+        ),
+        (MINE.replace("{ kind", "'sick' # "), "primary: fault must have a kind .*, unlike 'sick'"),
+        (MINE.replace("fault = ", "latency = -1 # "), "primary: latency: seconds must be"),
+        (MINE.replace('name = "outage"', ""), "phase 1: it needs name"),
+        (MINE + "[healthy.primry]", "healthy: unknown role 'primry'"),
+        ("[chain.main]\nsteps = []", r"needs \[\[phases\]\]; this is a file of chains"),
         (MINE.replace("status =", "staus ="), "phase 'outage': primary: unknown field of status 'staus'"),
-        (MINE.replace("10", "-1"), "lasts_s must be a number over 0"),
+        (MINE.replace("10", "-1"), "phase 'outage': lasts_s must be a number over 0"),
         (MINE.replace("[[phases]]", "[phases]"), r"needs \[\[phases\]\]"),
-        ("[[phases]]\nname = 'x'", "phase 'x' needs lasts_s"),
+        ("[[phases]]\nname = 'x'", "phase 'x': it needs lasts_s"),
         ("[[phases]]\nname = 'x'\nlasts_s = 1", "scenario needs summary"),
         (
             MINE + '\nallows = ["ContextTooLng"]',
@@ -271,8 +303,18 @@ def test_an_unknown_scenario_is_refused_with_the_nearest() -> None:
     """A mistyped name is no scenario, and the one meant is said."""
     with pytest.raises(ConfigError, match="did you mean '503-for-good'"):
         scenario("503-forgood")
-    with pytest.raises(ConfigError, match="cannot read the scenario"):
+    with pytest.raises(ConfigError, match=r"cannot read the scenario nowhere\.toml: No such file"):
         scenario("nowhere.toml")
+
+
+def test_a_file_that_is_called_otherwise_is_told_how(tmp_path: Path) -> None:
+    """A file is known by its ending, in capitals too; one without is not taken for a mistyped name."""
+    for name in ("mine", "mine.TOML"):
+        (tmp_path / name).write_text(MINE, encoding="utf-8")
+
+    assert scenario(str(tmp_path / "mine.TOML")).name == "mine"
+    with pytest.raises(ConfigError, match=r"a file's name ends in \.toml"):
+        scenario(str(tmp_path / "mine"))
 
 
 @virtual_time

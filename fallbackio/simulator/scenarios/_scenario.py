@@ -243,11 +243,13 @@ class Scenario:
     def _stretched(self, duration_s: float) -> list[Phase]:
         fixed_s = sum([phase.lasts_s for phase in self.phases if phase.fixed])
         elastic_s = self.duration_s - fixed_s
-        if not is_number(duration_s) or duration_s <= fixed_s or elastic_s <= 0:
-            raise ConfigError(
-                f"{self.name} can last {'only' if elastic_s <= 0 else 'longer than'} {fixed_s:g} s, "
-                f"not {duration_s!r}"
-            )
+        if duration_s == self.duration_s:
+            return [*self.phases]
+        if elastic_s <= 0:
+            raise ConfigError(f"{self.name} lasts {fixed_s:g} s, its phases are fixed, not {duration_s!r}")
+        if not is_number(duration_s) or duration_s <= fixed_s:
+            told = f"longer than {fixed_s:g} s, which its fixed phases do" if fixed_s else "for a time over 0"
+            raise ConfigError(f"{self.name} must last {told}, not {duration_s!r}")
         factor = (duration_s - fixed_s) / elastic_s
         return [
             phase if phase.fixed else attrs.evolve(phase, lasts_s=phase.lasts_s * factor)

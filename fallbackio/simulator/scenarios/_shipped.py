@@ -16,7 +16,7 @@ from attrs import frozen
 
 from fallbackio import clock
 from fallbackio._checks import nearest
-from fallbackio.errors import Overloaded
+from fallbackio.errors import ConfigError, Overloaded
 from fallbackio.simulator._behaviour import Behaviour
 from fallbackio.simulator.faults import Fault, InBandError, Sometimes, Stall, Status
 from fallbackio.simulator.scenarios._scenario import HEALTHY, Phase, Scenario
@@ -124,14 +124,15 @@ def scenario(name: str, *, seed: int | None = None) -> Scenario:
         >>> scenario("s1").summary
         'OpenAI, 2024-12-04, first wave: every request gets a 530 at once, for 4 minutes.'
     """
-    if name.endswith(".toml"):
+    if name.lower().endswith(".toml"):
         return Scenario.from_toml(name).at(seed=seed)
     vendor = name.removesuffix("-outage")
     if name != vendor and vendor in _MEASURED:
         return outage(vendor, seed=seed or 0)
     files = _files()
     if name not in files:
-        raise nearest("scenario", name, scenarios())
+        unknown = nearest("scenario", name, scenarios())
+        raise ConfigError(f"{unknown}; a file's name ends in .toml") if Path(name).is_file() else unknown
     return parse(files[name], name=name).at(seed=seed)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,12 +34,12 @@ def read(path: str | os.PathLike[str]) -> Scenario:
     """The scenario of a file."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the scenario {path}: {error}") from error
-    try:
+    except OSError as error:
+        raise ConfigError(f"cannot read the scenario {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read the scenario {path}: it is no UTF-8") from error
+    with _within(str(path)):
         return parse(text, name=Path(path).stem)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
 
 
 def parse(text: str, *, name: str = "") -> Scenario:
@@ -47,42 +48,46 @@ def parse(text: str, *, name: str = "") -> Scenario:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"no TOML: {error}") from error
-    _known("scenario", given, Scenario)
-    healthy = {
-        role: _behaviour(table, _usual(role, {}), f"healthy.{role}")
-        for role, table in _table(given.get("healthy", {}), "healthy").items()
-    }
     phases = given.get("phases")
     if not isinstance(phases, list):
-        raise ConfigError("a scenario needs [[phases]]")
-    given["healthy"], given["phases"] = healthy, [_phase(phase, healthy) for phase in phases]
-    return _made(Scenario, {"name": name, **given}, "scenario")
+        hint = "; this is a file of chains" if "chain" in given else ""
+        raise ConfigError(f"a scenario needs [[phases]]{hint}")
+    _known(given, _fields(Scenario))
+    with _within("healthy"):
+        healthy = _roles(_table(given.get("healthy", {})), HEALTHY)
+    usual = {**HEALTHY, **healthy}
+    given["healthy"] = healthy
+    given["phases"] = [_phase(number, phase, usual) for number, phase in enumerate(phases, 1)]
+    return _made(Scenario, {"name": name, **given}, "a scenario")
 
 
-def _phase(given: object, healthy: Mapping[str, Behaviour]) -> Phase:
-    table = _table(given, "a phase")
-    what = f"phase {table.get('name', '')!r}"
-    roles = {
-        role: _behaviour(table[role], _usual(role, healthy), f"{what}: {role}")
-        for role in ROLES
-        if role in table
-    }
-    fields = {name: value for name, value in table.items() if name not in roles}
-    _known(what, fields, Phase, besides=ROLES)
-    return _made(Phase, {**fields, "roles": roles}, what)
-
-
-def _usual(role: str, healthy: Mapping[str, Behaviour]) -> Behaviour:
-    if role not in ROLES:
-        raise nearest("role", role, ROLES)
-    return healthy.get(role, HEALTHY[role])
-
-
-def _behaviour(given: object, base: Behaviour, what: str) -> Behaviour:
+@contextmanager
+def _within(where: str) -> Iterator[None]:
+    """What is wrong within it says where."""
     try:
-        return behaviour_from_json(_nulls(_table(given, what)), base)
+        yield
     except ConfigError as error:
-        raise ConfigError(f"{what}: {error}") from error
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _phase(number: int, given: object, usual: Mapping[str, Behaviour]) -> Phase:
+    name = given.get("name") if isinstance(given, dict) else None
+    with _within(f"phase {name!r}" if name else f"phase {number}"):
+        table = _table(given)
+        # Whatever is a table speaks of a role, or of what its author takes for one.
+        roles = {key: table.pop(key) for key in [*table] if key in ROLES or isinstance(table[key], dict)}
+        _known(table, [*(_fields(Phase) - {"roles"}), *ROLES])
+        return _made(Phase, {**table, "roles": _roles(roles, usual)}, "it")
+
+
+def _roles(given: Mapping[str, object], usual: Mapping[str, Behaviour]) -> dict[str, Behaviour]:
+    behaviours = {}
+    for role, table in given.items():
+        if role not in ROLES:
+            raise nearest("role", role, ROLES)
+        with _within(role):
+            behaviours[role] = behaviour_from_json(_nulls(_table(table)), usual[role])
+    return behaviours
 
 
 def _nulls(value: Any) -> Any:
@@ -97,17 +102,20 @@ def _nulls(value: Any) -> Any:
     return value
 
 
-def _table(value: object, what: str) -> dict[str, Any]:
+def _table(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigError(f"{what} must be a table, not {value!r}")
+        raise ConfigError(f"must be a table, not {value!r}")
     return value
 
 
-def _known(what: str, given: Iterable[str], kind: type[Any], besides: Iterable[str] = ()) -> None:
-    known = [*(one.alias for one in attrs.fields(kind)), *besides]
+def _fields(kind: type[Any]) -> set[str]:
+    return {one.alias or one.name for one in attrs.fields(kind)}
+
+
+def _known(given: Iterable[str], known: Collection[str]) -> None:
     for name in given:
         if name not in known:
-            raise nearest(f"field of the {what}" if what == "scenario" else f"field of {what}", name, known)
+            raise nearest("field", name, known)
 
 
 def _made(kind: type[T], fields: dict[str, Any], what: str) -> T:
