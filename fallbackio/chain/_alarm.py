@@ -1,10 +1,11 @@
-"""A limit for many short waits, one after another.
+"""A limit for a wait, or for many short ones, one after another.
 
-A cancel scope with a deadline sets and cancels a timer for each wait, which for a stream of tokens
-costs twice what reading one does.  Here one timer serves them all: set for an earlier wait's end
-it finds that this one may last longer, and is set again.  It cancels the waiting task as
-`asyncio.timeout` does, and leaves a task alone that somebody else is cancelling already, so that a
-caller's cancellation is never taken for ours.
+A cancel scope costs what the rest of a healthy attempt does, and for a stream of tokens, with a timer
+set and cancelled for each wait, twice what reading one does.  Here one timer serves all waits: set for
+an earlier one's end it finds that this one may last longer, and is set again.  It cancels the waiting
+task as `asyncio.timeout` does, and leaves a task alone that somebody else is cancelling already, so
+that a caller's cancellation is never taken for ours.  The odd rule: it rings one turn of the loop late,
+because what arrived in the same turn would be lost with the task's wait for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Self
 
 from fallbackio import clock
 
-__all__ = ["Alarm"]
+__all__ = ["Alarm", "Bell"]
 
 # A function of the user's may swallow a cancellation and wait on: then it is cancelled again.
 AGAIN_S = 0.05
@@ -31,11 +32,12 @@ class Alarm:
         ...     ...
     """
 
-    __slots__ = ("_before", "_due", "_rung", "_task", "_timer", "rang")
+    __slots__ = ("_before", "_due", "_is_late", "_rung", "_task", "_timer", "rang")
 
     def __init__(self) -> None:
         self.rang = False
         self._due = 0.0
+        self._is_late = False  # it was due in an earlier turn of the loop
         self._timer: clock.Timer | None = None
         self._task: asyncio.Task[object] | None = None  # who waits in the block
         self._before = 0  # cancellations requested of it by others
@@ -54,11 +56,12 @@ class Alarm:
             self._timer.cancel()
             self._timer = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         task = self._task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a wait needs a task
         self._before = task.cancelling()
-        self.rang = False
+        self.rang = self._is_late = False
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -82,9 +85,34 @@ class Alarm:
         task = self._task
         if task is None:
             return
-        if clock.now() < self._due:
+        now = clock.now()
+        if now < self._due:
             self._set(self._due)
+        elif not self._is_late:
+            self._is_late = True
+            self._set(now)
         elif task.cancelling() == self._before + self._rung:
             self._rung += 1
             task.cancel()
-            self._set(clock.now() + AGAIN_S)
+            self._set(now + AGAIN_S)
+
+
+class Bell(Alarm):
+    """An alarm for one wait alone, which is over at an instant.
+
+    Example:
+        >>> with Bell(clock.now() + 5):
+        ...     answer = await asking()
+    """
+
+    __slots__ = ()
+
+    def __init__(self, due: float) -> None:
+        super().__init__()
+        self.until(due)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.off()
+        return super().__exit__(kind, error, trace)

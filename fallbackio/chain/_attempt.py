@@ -10,12 +10,14 @@ own would otherwise fire before it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import anyio
 from attrs import define
 
 from fallbackio import clock
+from fallbackio.chain._alarm import Bell
 from fallbackio.chain._try import TICK_S, Try
 from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError, TimedOut
@@ -45,7 +47,7 @@ async def ask(attempt: Try, asking: Callable[[], Awaitable[T]]) -> T:
     try:
         # Cancelled by the attempt's own timer or by the caller's scopes.  The provider ends its
         # request before the cancellation leaves it.
-        with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S):
+        with _limit(attempt):
             reply = await asking()
     except AttemptError as error:
         raise attempt.failed(error)  # noqa: B904 - it is the same error, with its place filled in
@@ -56,6 +58,12 @@ async def ask(attempt: Try, asking: Callable[[], Awaitable[T]]) -> T:
         raise attempt.timed_out(TimedOut(phase=attempt.phase, limit_s=attempt.limit_s))
     attempt.arrived()
     return reply
+
+
+def _limit(attempt: Try) -> AbstractContextManager[object]:
+    """What ends the attempt in time: a scope only where somebody may look for one, because it costs more."""
+    due = attempt.started + attempt.limit_s + TICK_S
+    return anyio.CancelScope(deadline=due) if attempt.leg.route.provider.runs_callers_code else Bell(due)
 
 
 @define(eq=False)

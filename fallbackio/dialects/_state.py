@@ -41,7 +41,10 @@ def state_of(dialect: str, model: str, kept: Mapping[str, Any]) -> dict[str, Any
 
 def placed(reply: Reply, endpoint: Endpoint) -> Reply:
     """The reply with a word in what it keeps of `endpoint`, which gave it."""
-    if not any(KEY in choice.message.extra for choice in reply.choices):
+    for choice in reply.choices:
+        if KEY in choice.message.extra:
+            break
+    else:
         return reply
     choices = [
         attrs.evolve(

@@ -96,6 +96,11 @@ class Provider(Protocol):
         """The status an answer has here, 200 for HTTP, `None` where there is no such thing."""
         ...
 
+    @property
+    def runs_callers_code(self) -> bool:
+        """Whether a function of the caller's runs in an attempt, which may ask anyio how long it has."""
+        ...
+
     def check(self, request: Request) -> None:
         """Raise `InvalidRequest` if this endpoint cannot express the request; sends nothing."""
         ...

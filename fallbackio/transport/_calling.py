@@ -31,6 +31,7 @@ class CallingProvider:
     """Calls an async function, or iterates an async generator function."""
 
     success_status: int | None = None
+    runs_callers_code = True
 
     def __init__(self, endpoint: Endpoint) -> None:
         assert endpoint.fn is not None  # noqa: S101 - `Endpoint.calling` has set it

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import aiohttp
 import anyio
-from attrs import field, frozen
+from attrs import define, field
 from yarl import URL
 
 from fallbackio import clock
@@ -34,7 +34,7 @@ from fallbackio.model import Delta, EmbeddingRequest, Embeddings, Reply, Request
 from fallbackio.transport._credentials import Credentials, Vouched
 from fallbackio.transport._failures import FOREIGN
 from fallbackio.transport._redact import redact, secrets_of
-from fallbackio.transport._scores import Scores
+from fallbackio.transport._scores import Scores, asks_for_scores
 from fallbackio.transport._session import Session
 from fallbackio.transport._whole import Whole
 
@@ -53,15 +53,15 @@ ONE_PIECE_BYTES = 2**20
 TRAILER_S = 1.0
 
 
-@frozen
+@define(eq=False)
 class _Said:
-    """A request as it goes out, and what of it an error must not quote."""
+    """A request as it goes out, what of it an error must not quote, and what its answer owes."""
 
     url: URL
     body: bytes = field(repr=False)
     asked: Request = field(repr=False)
-    scores: Scores
     heard: Heard = field(repr=False)
+    scores: Scores | None = None  # where log probabilities were asked for
 
 
 class HttpProvider:
@@ -81,6 +81,7 @@ class HttpProvider:
         self._embedding = dialect.embedding
         self._session = session
         self._credentials = credentials
+        self.runs_callers_code = endpoint.token is not None
         # As the dialect wrote them: a quoted slash in a model's name must stay quoted.
         self._urls = {
             stream: URL(self._client.url(endpoint, stream=stream), encoded=True) for stream in (False, True)
@@ -101,7 +102,7 @@ class HttpProvider:
     async def complete(self, request: Request, note: Note = unnoted, heard: Heard = unheard) -> Reply:
         said = self._said(request, note, heard)
         reply = await self._accepted(said, self._reply)
-        if said.scores.wanted:
+        if said.scores is not None:
             said.scores.see(deltas_of(reply))
             said.scores.ended()
         return reply
@@ -115,9 +116,7 @@ class HttpProvider:
         if codec is None:
             raise InvalidRequest(f"the dialect {self.endpoint.dialect!r} has no embeddings", everywhere=False)
         url = URL(codec.url(self.endpoint), encoded=True)
-        quotable = request.as_messages()
-        scores = Scores(quotable, self.endpoint, (), unnoted)
-        said = _Said(url, codec.encode(request, self.endpoint), quotable, scores, heard)
+        said = _Said(url, codec.encode(request, self.endpoint), request.as_messages(), heard)
 
         async def read(response: aiohttp.ClientResponse) -> Embeddings:
             return codec.decode(await self._body(response))
@@ -131,10 +130,12 @@ class HttpProvider:
         if messages is not request.messages:
             request = request.with_messages(messages)
         body = self._client.encode(request, self.endpoint, note)
-        dropped = self._client.dropped(request, self.endpoint) if self.endpoint.unsupported == "drop" else ()
-        self._tell_dropped(dropped, note)
-        scores = Scores(request, self.endpoint, dropped, note)
-        return _Said(self._urls[request.stream], body, request, scores, heard)
+        dropped: tuple[str, ...] = ()
+        if self.endpoint.unsupported == "drop":
+            dropped = self._client.dropped(request, self.endpoint)
+            self._tell_dropped(dropped, note)
+        scores = Scores(note) if asks_for_scores(request, self.endpoint, dropped) else None
+        return _Said(self._urls[request.stream], body, request, heard, scores)
 
     def _adapted(self, request: Request, note: Note) -> Request:
         if self.endpoint.system_prefix or self.endpoint.adapt is not None:
@@ -147,8 +148,9 @@ class HttpProvider:
     async def _upstream(self, said: _Said, response: aiohttp.ClientResponse) -> Upstream:
         if response.content_type == "application/json":  # a vendor that ignores `stream`
             deltas = deltas_of(await self._reply(response))
-            said.scores.see(deltas)
-            said.scores.ended()
+            if said.scores is not None:
+                said.scores.see(deltas)
+                said.scores.ended()
             return Whole(deltas)
         return HttpStream(self, response, self._client.reader(), said)
 
@@ -223,23 +225,20 @@ class HttpProvider:
         limit = self._session.max_answer_bytes
         if (response.content_length or 0) > limit:
             raise too_long(limit)
+        content = response.content
         pieces: list[bytes] = []
         size = 0
-        while piece := await self._piece(response.content):
-            size += len(piece)
-            if size > limit:
-                raise too_long(limit)
-            if not pieces and response.content.at_eof():
-                return piece  # as a rule it comes in one
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    async def _piece(self, content: aiohttp.StreamReader) -> bytes:
-        """Some of an answer; empty at its end."""
         try:
-            return await content.readany()
+            while piece := await content.readany():
+                size += len(piece)
+                if size > limit:
+                    raise too_long(limit)
+                if not pieces and content.at_eof():
+                    return piece  # as a rule it comes in one
+                pieces.append(piece)
         except FOREIGN as error:
             raise self.failure(error) from error
+        return b"".join(pieces)
 
     def failure(self, error: Exception) -> AttemptError:
         """The error that a failure of the HTTP client stands for."""
@@ -314,7 +313,7 @@ class HttpStream:
         if self._size > self._provider.max_answer_bytes:
             raise too_long(self._provider.max_answer_bytes)
         deltas = placed_deltas(self._reader.feed(chunk), self._provider.endpoint)
-        if self._said.scores.wanted:
+        if self._said.scores is not None:
             self._said.scores.see(deltas)
         if self._reader.finished:
             self._finish()
@@ -322,13 +321,15 @@ class HttpStream:
 
     def _end(self) -> list[Delta]:
         deltas = placed_deltas(self._reader.end(), self._provider.endpoint)
-        self._said.scores.see(deltas)
+        if self._said.scores is not None:
+            self._said.scores.see(deltas)
         self._finish()
         return deltas
 
     def _finish(self) -> None:
         self.finished = True
-        self._said.scores.ended()
+        if self._said.scores is not None:
+            self._said.scores.ended()
         if not self._content.is_eof():
             trailer = clock.call_at(clock.now() + TRAILER_S, self._response.close)
             self._content.on_eof(trailer.cancel)

@@ -7,35 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fallbackio.endpoint import Endpoint, Note, unnoted
+from fallbackio.endpoint import Endpoint, Note
 from fallbackio.model import Delta, Request
 
-__all__ = ["Scores"]
+__all__ = ["Scores", "asks_for_scores"]
 
 MISSING = "logprobs were asked for and not given"
 
 
-class Scores:
-    """Sees an answer's pieces and, at its end, notes what is missing.
+def asks_for_scores(request: Request, endpoint: Endpoint, left_out: Iterable[str]) -> bool:
+    """Whether an answer owes log probabilities.
 
     `left_out` are the parameters that the endpoint's dialect drops, which has been noted already.
     """
+    given = endpoint.params.get("logprobs", request.params.get("logprobs"))
+    return bool(given) and "logprobs" not in left_out
 
-    def __init__(self, request: Request, endpoint: Endpoint, left_out: Iterable[str], note: Note) -> None:
-        given = endpoint.params.get("logprobs", request.params.get("logprobs"))
-        self.wanted = bool(given) and "logprobs" not in left_out
-        self._note = note if self.wanted else unnoted
+
+class Scores:
+    """Sees an answer's pieces and, at its end, notes what is missing."""
+
+    def __init__(self, note: Note) -> None:
+        self._note = note
+        self._wanted = True
         self._owed = False
 
     def see(self, deltas: Iterable[Delta]) -> None:
         """Some of the answer; a call of a tool has no log probabilities at most vendors."""
         for delta in deltas:
             if delta.logprobs:
-                self.wanted = False
+                self._wanted = False
                 return
             self._owed = self._owed or bool(delta.text)
 
     def ended(self) -> None:
         """The answer has come to its proper end."""
-        if self.wanted and self._owed:
+        if self._wanted and self._owed:
             self._note(MISSING)

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from fallbackio import clock
-from fallbackio.chain._alarm import AGAIN_S, Alarm
+from fallbackio.chain._alarm import AGAIN_S, Alarm, Bell
 from fallbackio.testing import virtual_time
 
 DUE_S = 1.0
@@ -33,6 +33,30 @@ async def test_a_wait_ends_at_its_instant() -> None:
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+
+
+@virtual_time
+async def test_what_arrives_in_the_turn_of_the_alarm_is_not_lost() -> None:
+    """A wait whose end comes in the turn of the loop in which the alarm is due gives what it waited for."""
+    loop = asyncio.get_running_loop()
+    arriving: asyncio.Future[str] = loop.create_future()
+    due = clock.now() + DUE_S
+    loop.call_at(due, arriving.set_result, "whole")
+    with Bell(due) as bell:
+        assert await arriving == "whole"
+    assert not bell.rang
+
+
+@virtual_time
+async def test_a_bell_leaves_no_timer() -> None:
+    """What an alarm for one wait has set is gone when that is over, whether it rang or not."""
+    with Bell(clock.now() + DUE_S):
+        await asyncio.sleep(0)
+    with Bell(clock.now() + DUE_S) as bell:
+        await asyncio.sleep(10)
+    assert bell.rang
+    scheduled: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+    assert [timer for timer in scheduled if not timer.cancelled()] == []
 
 
 @virtual_time

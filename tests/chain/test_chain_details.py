@@ -443,3 +443,25 @@ async def test_a_cut_attempt_has_its_pieces_as_usage() -> None:
     (ended,) = sink.of(CallEnded)
     assert ended.outcome == "cancelled"
     assert [attempt.usage for attempt in ended.report.attempts] == [fallbackio.Usage(completion_tokens=3)]
+
+
+@pytest.mark.parametrize("where", ["fn", "token"])
+@virtual_time
+async def test_a_function_of_the_callers_may_ask_how_long_it_has(where: str) -> None:
+    """What an attempt may take is the ambient deadline of what runs in it, a chain of its own for example."""
+    left: list[float] = []
+
+    async def told(*asked: object) -> str:
+        left.append(anyio.current_effective_deadline() - anyio.current_time())
+        return "token or text"
+
+    async with Simulator() as simulator:
+        over_http = simulator.add("a", Behaviour()).url("openai")
+        endpoint = (
+            Endpoint.calling(told, name="a")
+            if where == "fn"
+            else Endpoint("m", name="a", base_url=over_http, token=told)
+        )
+        async with fallbackio.Chain([endpoint], timeout=None, attempt_timeout=7) as chain:
+            await chain.complete("Hi")
+    assert left == [pytest.approx(7, abs=1e-3)]

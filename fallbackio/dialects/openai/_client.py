@@ -109,10 +109,7 @@ class OpenAIClient:
         usage = answer.pop("usage", None)
         answer.pop("object", None)
         read = tuple([_choice(position, choice) for position, choice in enumerate(choices)])
-        if any(choice.finish_reason == "content_filter" for choice in read):
-            messages = [choice.message for choice in read]
-            said = any(message.content or message.tool_calls or message.refusal for message in messages)
-            refuse_swallowed("content_filter", said, code="content_filter")
+        _refuse_filtered(read)
         return Reply(
             id=string(answer.pop("id", "")),
             model=string(answer.pop("model", "")),
@@ -256,6 +253,17 @@ def _value(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError
+
+
+def _refuse_filtered(choices: tuple[Choice, ...]) -> None:
+    """Raise `ContentFiltered` where a filter has left nothing of any choice."""
+    filtered = said = False
+    for choice in choices:
+        message = choice.message
+        filtered = filtered or choice.finish_reason == "content_filter"
+        said = said or bool(message.content or message.tool_calls or message.refusal)
+    if filtered:
+        refuse_swallowed("content_filter", said, code="content_filter")
 
 
 def _choice(position: int, choice: Any) -> Choice:
