@@ -1,7 +1,7 @@
 """When an endpoint is left alone: circuit breakers that survive racing, streaming and cancellation.
 
-A `Breaker` gives out permits; every permit ends in exactly one of ok, failed and left.  Nothing here
-awaits (but for `Breaker.call_async`), and nothing here knows what it guards.
+A `Breaker` gives out permits; every permit ends in exactly one of ok, failed, left and beaten.
+Nothing here awaits (but for `Breaker.call_async`), and nothing here knows what it guards.
 """
 
 from fallbackio.breaker._aiobreaker import CircuitBreakerListener, CircuitOpen

@@ -6,7 +6,8 @@ can be seen half made; observers hear of it afterwards.  Three rules bite in pra
 * A result belongs to the *epoch* in which its permit was taken.  Every move begins a new epoch, and
   so does every probe.  LLM calls outlast open periods, so that results from before a trip are the
   ordinary case: they give their permit back and are otherwise ignored.
-* A permit that is *left* (cancelled, or the request was at fault) has taught us nothing.
+* A permit that is *left* (cancelled, or the request was at fault) has taught us nothing; nor has one
+  that was *beaten* by a quicker one, but then a probe's successor waits.
 * Closed does not mean free: after a 429 with `Retry-After` a closed breaker *rests*.
 
 One event loop only; not for threads.
@@ -51,8 +52,8 @@ class Breaker(Circuit):
     *Closed*, everybody passes.  It opens on a run of hard failures, on a failure ratio, or on one
     fatal failure; see `BreakerPolicy`.  *Open*, nobody passes until the open period is over.  The
     first to ask after that becomes the probe and the breaker is *half open*: others are refused
-    until the probe answered (closed, with an empty window), failed (open, for longer) or left
-    (the next to ask becomes the probe).
+    until the probe answered (closed, with an empty window), failed (open, for longer), left (the
+    next to ask becomes the probe) or was beaten in a race (the same, but only after `open_s`).
 
     It is an `aiobreaker.CircuitBreaker`: `name`, listeners, excluded exceptions, `call_async` and
     the decorator for async functions work.  Listeners hear `success` and `failure` of every permit,
@@ -101,6 +102,7 @@ class Breaker(Circuit):
         # The instant from which `acquire` looks again: end of the rest, of the open period, or of
         # the probe's patience, as the state is.
         self._due = -inf
+        self._probing = False  # half open, and the probe is out
         self._closed_at = -inf
 
     # Asking.
@@ -146,7 +148,7 @@ class Breaker(Circuit):
         if self._free:
             return 0.0
         wait_s = max(0.0, self._due - self._clock())
-        return min(wait_s, _ASK_AGAIN_S) if self.current_state is State.HALF_OPEN else wait_s
+        return min(wait_s, _ASK_AGAIN_S) if self._probing else wait_s
 
     @property
     def recovered_at(self) -> float:
@@ -212,7 +214,13 @@ class Breaker(Circuit):
         # patience must not speak for its successor.
         self._epoch += 1
         self._due = moment + self.policy.probe_timeout_s
+        self._probing = True
         return Permit(self, self._epoch, probe=True)
+
+    def _free_place(self, after_s: float) -> None:
+        """The probe has taught us nothing; there may be another after so long."""
+        self._probing = False
+        self._due = self._clock() + after_s if after_s else -inf
 
     # Calling, for those who need no permit.
 
@@ -378,6 +386,7 @@ class Breaker(Circuit):
             return None
         self._store.state = new
         self._epoch += 1
+        self._probing = False
         return old
 
     def _announce(self, old: State, reason: str, open_s: float = 0.0) -> None:

@@ -6,7 +6,6 @@ Odd rule: it reaches into its breaker, for the two are one thing in two files.
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
 from fallbackio.breaker._rules import Severity
@@ -21,8 +20,8 @@ __all__ = ["Permit"]
 class Permit:
     """Leave to try once, from `Breaker.acquire` or `Breaker.force`.
 
-    It must end in exactly one of `ok`, `failed` and `left`, whatever happens in between; a second end
-    is a bug of the caller's and raises `RuntimeError`.
+    It must end in exactly one of `ok`, `failed`, `left` and `beaten`, whatever happens in between; a
+    second end is a bug of the caller's and raises `RuntimeError`.
 
     Attributes:
         probe: It is the one call that finds out whether an open breaker may close.
@@ -51,7 +50,7 @@ class Permit:
 
     def ok(self) -> None:
         """End it: the endpoint answered."""
-        # Written out, not shared with the other two, because every healthy call comes by here.
+        # Written out, not shared with the others, because every healthy call comes by here.
         breaker = self._breaker
         if breaker is None:
             raise _ended_twice()
@@ -88,9 +87,20 @@ class Permit:
 
     def left(self) -> None:
         """End it: we learnt nothing.  A probe's place is free again at once."""
+        self._free_place(self._end(), 0.0)
+
+    def beaten(self) -> None:
+        """End it: we learnt nothing, because another was quicker.  A probe's place is free after `open_s`.
+
+        Where every call is a race the next one's probe would be beaten as well, and an endpoint that
+        swallows requests would get every one of them.
+        """
         breaker = self._end()
+        self._free_place(breaker, breaker.policy.open_s)
+
+    def _free_place(self, breaker: Breaker, after_s: float) -> None:
         if self.probe and self._epoch == breaker._epoch:
-            breaker._due = -inf
+            breaker._free_place(after_s)
 
     def _end(self) -> Breaker:
         breaker = self._breaker
@@ -113,4 +123,4 @@ def _made_up(name: str, severity: Severity, retry_after_s: float | None, reason:
 
 
 def _ended_twice() -> RuntimeError:
-    return RuntimeError("this permit has already ended; a permit ends in exactly one of ok, failed and left")
+    return RuntimeError("this permit has already ended; it ends in one of ok, failed, left and beaten")

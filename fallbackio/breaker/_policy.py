@@ -108,7 +108,8 @@ class BreakerPolicy:
         sparse_after_s: Where calls are few: how long a run, first failure to last, must have lasted for
             a share of `consecutive` to open it (see `sparse_ratio`); `None` never does.
         sparse_ratio: That share, over 0 and up to 1, of hard failures; three at least.
-        open_s: The first open period, at least.
+        open_s: The first open period, at least; and how long after a probe that was beaten in a race
+            there is no other.
         min_open_gaps: An open period is at least so many times the mean time between the failures of
             the run that opened it, up to `max_open_s`, so that a caller who comes seldom does not
             spend every call on a probe; 0 leaves it at `open_s`.

@@ -195,6 +195,8 @@ class Try:
         if lost and age >= self.call.slow_s(self) and self._had_as_long_as_the_winner(age):
             self.leg.route.latencies.add(age, answered=False)
             self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
+        elif lost:
+            self._permit.beaten()
         else:
             self._permit.left()
         self._end("cut", None, None)

@@ -20,6 +20,7 @@ ENDS: dict[str, Callable[[Permit], None]] = {
     "throttled": lambda permit: permit.failed(Severity.THROTTLED, 300.0),
     "fatal": lambda permit: permit.failed(Severity.FATAL),
     "left": lambda permit: permit.left(),
+    "beaten": lambda permit: permit.beaten(),
 }
 
 end = pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())

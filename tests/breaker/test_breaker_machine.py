@@ -423,6 +423,53 @@ class TestHalfOpen:
         bench.take().failed()
         assert 10.0 == bench.breaker.retry_in_s
 
+    def test_a_probe_that_was_beaten_frees_its_place_after_the_first_period(self) -> None:
+        """Another was quicker: still half open, and nobody probes for 5 s, which is what is said."""
+        bench = Bench()
+        bench.probing().beaten()
+        assert ("half_open", 5.0, 0) == (bench.phase(), bench.breaker.retry_in_s, bench.breaker.in_flight)
+        bench.wait(4.75)
+        assert (None, 0.25) == (bench.breaker.acquire(), bench.breaker.retry_in_s)
+        bench.wait(0.25)
+        assert 0.0 == bench.breaker.retry_in_s
+        second = bench.take()
+        assert second.probe
+        assert 0.1 == bench.breaker.retry_in_s
+        second.ok()
+        assert ["open", "half_open", "closed"] == bench.path
+
+    def test_a_probe_that_is_beaten_again_and_again_waits_no_longer(self) -> None:
+        """It counts for nothing in the open time, so that a healthy endpoint is not punished for losing."""
+        bench = Bench()
+        probe = bench.probing()
+        for _ in range(10):
+            probe.beaten()
+            assert 5.0 == bench.breaker.retry_in_s
+            bench.wait(5.0)
+            probe = bench.take()
+        probe.left()
+        bench.take().failed()
+        assert 10.0 == bench.breaker.retry_in_s
+
+    def test_beaten_in_any_other_way_it_has_left(self) -> None:
+        """Only a probe has a place: closed nothing changes, and a forced call holds nobody up."""
+        bench = Bench()
+        bench.fail(4)
+        bench.take().beaten()
+        assert ("closed", 4, (4, 4)) == (bench.phase(), bench.breaker.fail_counter, bench.breaker.recent())
+        bench.fail()
+        bench.breaker.force().beaten()
+        assert ("open", 5.0) == (bench.phase(), bench.breaker.retry_in_s)
+
+    def test_a_call_that_is_forced_meanwhile_closes_it(self) -> None:
+        """The wait after a beaten probe holds up probes, and no news."""
+        bench = Bench()
+        bench.probing().beaten()
+        forced = bench.breaker.force()
+        assert forced.forced
+        forced.ok()
+        assert ("closed", 0.0) == (bench.phase(), bench.breaker.retry_in_s)
+
     def test_while_the_probe_is_out_nobody_knows(self) -> None:
         """`retry_in_s` is small and over zero: worth asking again soon, no reason to spin."""
         bench = Bench()
@@ -483,8 +530,9 @@ class TestForced:
             lambda permit: permit.failed(THROTTLED, 300.0),
             lambda permit: permit.failed(FATAL),
             lambda permit: permit.left(),
+            lambda permit: permit.beaten(),
         ],
-        ids=["failed", "slow", "throttled", "fatal", "left"],
+        ids=["failed", "slow", "throttled", "fatal", "left", "beaten"],
     )
     @pytest.mark.parametrize("half_open", [False, True], ids=["open", "half_open"])
     def test_nothing_else_of_it_changes_anything(
@@ -550,8 +598,8 @@ class TestForced:
 
 
 class TestPermits:
-    @pytest.mark.parametrize("first", ["ok", "failed", "left"])
-    @pytest.mark.parametrize("second", ["ok", "failed", "left"])
+    @pytest.mark.parametrize("first", ["ok", "failed", "left", "beaten"])
+    @pytest.mark.parametrize("second", ["ok", "failed", "left", "beaten"])
     def test_a_second_end_is_our_bug_and_counts_for_nothing(self, first: str, second: str) -> None:
         """Ending a permit twice raises and leaves the count of permits right."""
         bench = Bench()

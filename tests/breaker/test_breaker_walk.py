@@ -49,10 +49,11 @@ class Reference:
     history: list[tuple[float, str]] = field(factory=list)
     due: float = -1.0
     step: float = 4.0  # the next open period by doubling
+    probing: bool = False
     closed_at: float = -1e9
 
     def move(self, phase: str) -> None:
-        self.phase, self.period = phase, object()
+        self.phase, self.period, self.probing = phase, object(), False
 
     def ask(self) -> Ticket | None:
         if self.now < self.due:
@@ -60,14 +61,15 @@ class Reference:
         if self.phase == "closed":
             return Ticket(self.period, probe=False, forced=False)
         self.move("half_open")
-        self.due = self.now + 8.0
+        self.due, self.probing = self.now + 8.0, True
         return Ticket(self.period, probe=True, forced=False)
 
     def end(self, ticket: Ticket, how: str, asked: float) -> None:
         if ticket.period is not self.period:
             return
-        if how == "left":
-            self.due = -1.0 if ticket.probe else self.due
+        if how in ("left", "beaten"):
+            if ticket.probe:
+                self.due, self.probing = self.now + 4.0 if how == "beaten" else -1.0, False
         elif self.phase == "closed":
             self.history.append((self.now, how))
             if how != "ok":
@@ -108,7 +110,7 @@ class Reference:
     @property
     def retry_in_s(self) -> float:
         wait = max(0.0, self.due - self.now)
-        return min(wait, 0.1) if self.phase == "half_open" else wait
+        return min(wait, 0.1) if self.probing else wait
 
 
 steps = st.one_of(
@@ -118,11 +120,11 @@ steps = st.one_of(
     st.tuples(st.just("wait"), st.integers(1, 40), st.just(0.0)),
     st.tuples(st.just("wait"), st.integers(1, 4), st.just(0.0)),
     st.tuples(
-        st.sampled_from(["ok", "ok", "HARD", "HARD", "SLOW", "THROTTLED", "FATAL", "left"]),
+        st.sampled_from(["ok", "ok", "HARD", "HARD", "SLOW", "THROTTLED", "FATAL", "left", "beaten"]),
         st.integers(0, 3),
         st.sampled_from([0.0, 0.0, -1.0, 0.5, 5.0, 60.0]),
     ),
-    st.tuples(st.sampled_from(["ok", "HARD", "SLOW", "left"]), st.integers(0, 3), st.just(0.0)),
+    st.tuples(st.sampled_from(["ok", "HARD", "SLOW", "left", "beaten"]), st.integers(0, 3), st.just(0.0)),
 )
 
 
@@ -163,6 +165,8 @@ def end(permit: Permit, how: str, asked: float) -> None:
         permit.ok()
     elif how == "left":
         permit.left()
+    elif how == "beaten":
+        permit.beaten()
     else:
         permit.failed(FAILURES[how], asked)
 

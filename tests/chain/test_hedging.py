@@ -277,6 +277,48 @@ async def test_a_black_hole_trips_although_others_win(strategy: Any) -> None:
 
 
 @virtual_time
+async def test_a_black_hole_in_a_race_is_probed_once_in_a_period() -> None:
+    """A probe that was beaten taught nothing; the next goes out an open period later, not at once."""
+    async with Simulator() as sim:
+        chain, (hole, other) = build(sim, Scenario([says("a", 0.5), says("b", 1.0)], Race()))
+        async with chain:
+            for _ in range(20):  # so that it is known to take half a second
+                assert (await chain.complete("hi")).text == "a"
+            hole.behave(says("a", fault=Silence()))
+            other.behave(says("b", 0.1))
+            breaker = chain._routes[0].breaker
+            breaker.open()
+            begun, before = anyio.current_time(), hole.stats.requests
+            while anyio.current_time() < begun + 60:
+                assert (await chain.complete("hi")).text == "b"
+            assert 10 <= hole.stats.requests - before <= 12
+            assert breaker.phase == "half_open"
+            assert 0.1 < breaker.retry_in_s <= breaker.policy.open_s
+
+            hole.behave(says("a"))
+            await anyio.sleep(breaker.retry_in_s)
+            assert (await chain.complete("hi")).text == "a"
+            assert breaker.phase == "closed"
+
+
+@virtual_time
+async def test_callers_who_give_up_cost_a_race_no_probe() -> None:
+    """A probe whose caller was cancelled, with no winner, leaves its place to the next at once."""
+    async with Simulator() as sim:
+        scenario = Scenario([says("a", fault=Silence()), says("b", fault=Silence())], Race())
+        chain, simulated = build(sim, scenario)
+        async with chain:
+            for route in chain._routes:
+                route.breaker.open()
+            await anyio.sleep(6)
+            for _ in range(10):
+                with anyio.move_on_after(0.2):
+                    await chain.complete("hi")
+                assert [route.breaker.retry_in_s for route in chain._routes] == [0, 0]
+            assert [one.stats.requests for one in simulated] == [10, 10]
+
+
+@virtual_time
 async def test_a_loser_cut_young_is_not_blamed() -> None:
     """A healthy second choice that loses to a first that came just after the delay stays closed."""
     async with Simulator() as sim:
