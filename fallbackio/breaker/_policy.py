@@ -143,7 +143,8 @@ class BreakerPolicy:
     # Dense traffic sees no difference, for there the fifth failure or an answer comes before 6 s are over.
     # The price, at 3 % baseline failures: three in a row are one call in 38,000, that is 0.57 false trips a
     # day at this pace, 0.75 at the worst (a call in 3 s; 0.32 where calls come at random), and each has about
-    # five calls served by the next endpoint.  Two in a row would be a trip an hour.
+    # five calls served by the next endpoint.  A hedge's slow losers are failures too, and come on
+    # top of those 3 %.  Two in a row would be a trip an hour.
     sparse_after_s: float | None = field(default=6.0, validator=_or_none(_duration_or_none_at_all))
     sparse_ratio: float = field(default=0.6, validator=ratio)
     # Half of all provider outages outlast an hour, that is hundreds of first periods: hence doubling.
