@@ -9,11 +9,19 @@ from __future__ import annotations
 from fallbackio.drill._drill import Tick, drill
 from fallbackio.drill._given import Drillable
 from fallbackio.drill._record import Call, Move
-from fallbackio.drill._result import LIMITS, Afterwards, Cast, Failover, Figures, Quantiles, Result, Troubled
+from fallbackio.drill._result import (
+    Afterwards,
+    Cast,
+    Failover,
+    Figures,
+    Quantiles,
+    Result,
+    Troubled,
+    check_limits,
+)
 from fallbackio.drill._rules import Breach
 
 __all__ = [
-    "LIMITS",
     "Afterwards",
     "Breach",
     "Call",
@@ -26,5 +34,6 @@ __all__ = [
     "Result",
     "Tick",
     "Troubled",
+    "check_limits",
     "drill",
 ]

@@ -18,7 +18,7 @@ from fallbackio.drill._record import Call, Move
 from fallbackio.drill._rules import Breach
 from fallbackio.errors import ConfigError
 
-__all__ = ["LIMITS", "Afterwards", "Cast", "Failover", "Figures", "Quantiles", "Result", "Troubled"]
+__all__ = ["Afterwards", "Cast", "Failover", "Figures", "Quantiles", "Result", "Troubled", "check_limits"]
 
 
 Afterwards = Literal["returned", "not returned", "not asked", "sick to the end"]
@@ -221,8 +221,26 @@ _TIMES = {
 _COUNTS = ("requests_per_call", "to_sick", "cost", "wasted")
 _TROUBLES = ("left_alone_s", "returned_s")
 
-# The names that `Result.require` takes, for those who read them from somewhere.
-LIMITS = ("success", *_TIMES, *_COUNTS, *_TROUBLES)
+_LIMITS = ("success", *_TIMES, *_COUNTS, *_TROUBLES)
+
+
+def check_limits(limits: Mapping[str, object]) -> None:
+    """Refuse what `Result.require` would, before a drill.
+
+    A limit that nothing can miss, or nothing can meet, is a slip of the pen.
+
+    Raises:
+        ConfigError: For a limit that there is not, or one out of its range.
+
+    Example:
+        >>> check_limits({"success": 1.0, "p99_s": 8})
+    """
+    for name, limit in limits.items():
+        if name not in _LIMITS:
+            raise nearest("limit", name, _LIMITS)
+        if not is_number(limit) or limit < 0 or (name == "success" and limit > 1):
+            rule = "a share from 0 to 1" if name == "success" else "a number, 0 or more"
+            raise ConfigError(f"the limit {name} must be {rule}, not {limit!r}")
 
 
 @frozen(kw_only=True)
@@ -304,7 +322,7 @@ class Result:
             ['p99_s is 5.02, over 2']
         """
         figures = self.total if phase is None else self.phase(phase)
-        _check_limits(limits)
+        check_limits(limits)
         found = [f"{one.rule}: broken {one.times} times, as by {one.what[0]}" for one in self.breaches]
         if "success" in limits and figures.calls and phase is None and not self.met_trouble:
             found.append("no call was made while an endpoint was in trouble, so success in it is not known")
@@ -345,16 +363,6 @@ class Result:
             "breaches": [attrs.asdict(one) for one in self.breaches],
             "moves": [attrs.asdict(one) for one in self.moves],
         }
-
-
-def _check_limits(limits: Mapping[str, object]) -> None:
-    """A limit that nothing can miss, or nothing can meet, is a slip of the pen."""
-    for name, limit in limits.items():
-        if name not in LIMITS:
-            raise nearest("limit", name, LIMITS)
-        if not is_number(limit) or limit < 0 or (name == "success" and limit > 1):
-            rule = "a share from 0 to 1" if name == "success" else "a number, 0 or more"
-            raise ConfigError(f"the limit {name} must be {rule}, not {limit!r}")
 
 
 def _shortcoming(name: str, limit: float, figures: Figures, troubles: Sequence[Troubled]) -> list[str]:

@@ -141,6 +141,8 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     done = invoke("drill", *files, *SHORT, "--json")
 
     assert [one["chain"] for one in orjson.loads(done.out)["results"]] == ["old/chain", "new/chain"]
+    named = invoke("drill", files[0], *SHORT, "--chain", "main", "--json")
+    assert orjson.loads(named.out)["results"][0]["chain"] == "chain: main"
 
 
 def test_a_page_is_written(ours: str, tmp_path: Path) -> None:
@@ -179,6 +181,10 @@ def test_scenarios_are_listed_and_printed(tmp_path: Path) -> None:
         (("{ours}", "--sick", "openai/gpt-4o"), "did you mean 'openai/gpt-4o-mini'?"),
         (("{ours}", "--chain", "mine"), "unknown chain 'mine'"),
         (("{ours}", "-r", "p99_s"), "--require takes NAME=VALUE"),
+        (("{ours}", "-r", "success=100"), "the limit success must be a share from 0 to 1, not 100.0"),
+        (("{ours}", "nowhere.toml"), "nowhere.toml: cannot be read"),
+        (("{ours}", "{ours}"), "ours.toml is given twice"),
+        (("-s", "s1", "-s", "s2", "--toml"), "--toml prints one scenario"),
         (("{ours}", "-r", "p99=3"), "unknown limit 'p99'; did you mean 'p99_s'?"),
         (("{ours}", "--html", "{ours}/page.html"), "page.html: Not a directory"),
         (("{ours}", "--json", "--html", "."), "cannot write .: Is a directory"),
