@@ -34,8 +34,8 @@ def result_of(run: Run) -> Result:
         scenario.duration_s,
         [name for name, part in plan.parts.items() if part.troubles],
         calls,
-        sum(log.failovers, Counter()),
-        sum(log.requests, Counter()),
+        _added(log.failovers),
+        _added(log.requests),
     )
     return Result(
         chain=plan.given.name,
@@ -85,6 +85,14 @@ def _phases(run: Run, calls: Sequence[Call]) -> list[Figures]:
     ]
 
 
+def _added(counts: Iterable[Counter[K]]) -> Counter[K]:
+    """All together; who was never counted stays, with 0."""
+    whole: Counter[K] = Counter()
+    for one in counts:
+        whole.update(one)
+    return whole
+
+
 def _figures(
     name: str,
     begins_s: float,
@@ -101,7 +109,7 @@ def _figures(
     return Figures(
         name=name,
         begins_s=begins_s,
-        lasts_s=lasts_s,
+        lasts_s=float(lasts_s),
         sick=tuple(sick),
         calls=len(calls),
         answered=len(answered),
@@ -116,7 +124,7 @@ def _figures(
         requests_per_call=sum([call.requests for call in calls]) / len(calls) if calls else math.nan,
         to_sick=sum([requests[one] for one in sick]),
         cost=round(sum(costs), _DIGITS) if costs else None,
-        wasted=round(sum([call.wasted for call in calls]), _DIGITS) if costs else None,
+        wasted=round(sum([call.wasted for call in calls], 0.0), _DIGITS) if costs else None,
     )
 
 

@@ -145,9 +145,14 @@ class Figures:
             2687
         """
         return {
-            **{name: getattr(self, name) for name in ("name", "begins_s", "lasts_s", "calls", "answered")},
-            **{name: getattr(self, name) for name in ("allowed", "failed", "to_sick", "cost", "wasted")},
+            "name": self.name,
+            "begins_s": self.begins_s,
+            "lasts_s": self.lasts_s,
             "sick": list(self.sick),
+            "calls": self.calls,
+            "answered": self.answered,
+            "allowed": self.allowed,
+            "failed": self.failed,
             "success": _number(self.success),
             "latency_s": self.latency.to_dict(),
             "ttft_s": None if self.ttft is None else self.ttft.to_dict(),
@@ -156,6 +161,9 @@ class Figures:
             "errors": dict(self.errors),
             "requests": dict(self.requests),
             "requests_per_call": _number(self.requests_per_call),
+            "to_sick": self.to_sick,
+            "cost": self.cost,
+            "wasted": self.wasted,
         }
 
 

@@ -199,7 +199,7 @@ class Run:
                 requests=sum(map(requests_of, report.attempts)),
                 moved=bool(report.attempts) and report.fell_back,
                 cost=report.cost,
-                wasted=sum([one.cost or 0.0 for one in spent if one.outcome != "won"]),
+                wasted=sum([one.cost or 0.0 for one in spent if one.outcome != "won"], 0.0),
             )
         )
 

@@ -179,20 +179,21 @@ def test_the_same_seed_gives_the_same_result() -> None:
 
 
 def test_the_same_seed_gives_the_same_in_every_process() -> None:
-    """Nothing depends on the order in which a process hashes names."""
+    """Figures and page depend on no order in which a process hashes names, no time zone and no language."""
+    pytest.importorskip("matplotlib")
     code = (
-        "import sys, orjson; from fallbackio.drill import drill;"
+        "import sys, orjson; from fallbackio.drill import drill; from fallbackio.drill.report import html;"
         f"result = drill({CHAIN!r}, 's7', duration_s=40, strategy='race');"
-        "sys.stdout.buffer.write(orjson.dumps(result.to_dict()))"
+        "sys.stdout.buffer.write(orjson.dumps(result.to_dict()) + html(result).encode())"
     )
     said = {
         subprocess.run(  # noqa: S603 - our own code
             [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed},
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": language},
             capture_output=True,
             check=True,
         ).stdout
-        for seed in ("1", "2")
+        for seed, zone, language in (("1", "Asia/Tokyo", "C"), ("2", "America/New_York", "C.UTF-8"))
     }
 
     assert len(said) == 1

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
+import attrs
 import pytest
 from drill_kit import CHAIN, FIRST, drilled
 
-from fallbackio.drill import Quantiles, Result
+from fallbackio import Endpoint
+from fallbackio.drill import Breach, Quantiles, Result, drill
 from fallbackio.errors import ConfigError
 from fallbackio.simulator import Status
 
@@ -81,3 +85,36 @@ def test_quantiles_are_times_that_were_taken() -> None:
     assert (times.p50, times.p90, times.p99, times.p999, times.longest) == (500, 900, 990, 999, 1000)
     assert math.isnan(Quantiles.of([]).p50)
     assert Quantiles.of([]).to_dict()["p99"] is None
+
+
+def _keys(value: object) -> set[str]:
+    """The names in a JSON value; those that are somebody's (endpoints, errors) begin no table."""
+    if isinstance(value, list):
+        return {key for one in value for key in _keys(one)}
+    if not isinstance(value, dict):
+        return set()
+    named = {"served", "errors", "requests"}
+    return {*value} | {key for name, one in value.items() if name not in named for key in _keys(one)}
+
+
+def test_every_figure_of_the_json_is_explained() -> None:
+    """docs/drills.md names what `to_dict` gives, all of it, and nothing that it does not give."""
+    said = (Path(__file__).parents[2] / "docs" / "drills.md").read_text(encoding="utf-8")
+    rows = [line for line in said.partition("## As JSON")[2].partition("## ")[0].splitlines() if "|" in line]
+    explained = set(re.findall(r"`([a-z_0-9]+)`", " ".join(rows))) - {"null"}
+
+    broken = attrs.evolve(drilled(Status(503)), breaches=(Breach("one winner", ("call 1",), 1),))
+
+    assert _keys(broken.to_dict()) == explained
+
+
+def test_numbers_of_a_kind_are_of_one_kind() -> None:
+    """Times and money are fractions, and every endpoint is counted, also where it is nought."""
+    priced = [
+        Endpoint("m", name=name, vendor=name, base_url="http://a/v1", price=(1.0, 1.0)) for name in "ab"
+    ]
+    result = drill(priced, "reset")
+
+    for one in (*result.phases, result.total):
+        assert {type(value) for value in (one.begins_s, one.lasts_s, one.cost, one.wasted)} == {float}
+        assert {*one.requests} == {"a", "b"}
