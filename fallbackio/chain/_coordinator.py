@@ -12,6 +12,7 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from collections.abc import Sequence as Sequenced
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -336,8 +337,8 @@ class Coordinator(Lifecycle):
             await call.demand.wait(step.rooms, step.until, call.setup.max_queue)
             return
         call.demand.leave_line()  # room is not what it waits for any more: others need not stand behind it
-        with call.plan.budget.held():
-            await anyio.sleep_until(step.until)
+        with call.plan.budget.held() if step.extra else nullcontext():
+            await self._gate.nap(step.until)
 
 
 def _needed(setup: Setup, require: Iterable[str]) -> Needs:

@@ -29,6 +29,7 @@ class Gate:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._why = ""  # it is shut; empty while it is open
         self._empty: anyio.Event | None = None  # whom `emptied` waits with
+        self._end: anyio.Event | None = None  # whom `nap` waits with
 
     def check(self, chain: str) -> None:
         """Raise `ConfigError` if `chain` may not be used (here)."""
@@ -68,6 +69,15 @@ class Gate:
         """Let nobody in any more, and have those inside make no other attempt."""
         self.closed = True
         self.shut("is closed")
+        if self._end is not None:
+            self._end.set()
+
+    async def nap(self, until: float) -> None:
+        """Wait for this instant, or until those inside are to end."""
+        self._end = self._end or anyio.Event()
+        # Cancelled by the instant or by the caller's scopes.
+        with anyio.CancelScope(deadline=until):
+            await self._end.wait()
 
     async def emptied(self) -> None:
         """Wait until no call is under way."""

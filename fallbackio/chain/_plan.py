@@ -128,6 +128,7 @@ class Wait:
 
     until: float
     rooms: frozenset[Room] = frozenset()  # or until there is room in one of these
+    extra: bool = False  # for a repeat: it will spend from the chain's budget
 
 
 class Plan:
@@ -223,7 +224,7 @@ class Plan:
         if leg is None or not self._may_repeat or leg.ready_at - now > self.retry.max_s:
             return None
         if leg.ready_at > now:
-            return Wait(leg.ready_at) if leg.ready_at < deadline else None
+            return Wait(leg.ready_at, extra=True) if leg.ready_at < deadline else None
         return self._repeat(leg, now) if self._room_at(leg, now) <= now else None
 
     def fresh(self, now: float, deadline: float, *, beside: bool = False) -> Send | None:
@@ -292,7 +293,7 @@ class Plan:
             leg = min(self.legs, key=lambda leg: self._when(leg, now))
             when = self._when(leg, now)
             if when > now:
-                return self._wait(when, now, deadline)
+                return self._wait(leg, when, now, deadline)
             ask = self._repeat(leg, now)
             if ask is not None:
                 return ask
@@ -310,8 +311,8 @@ class Plan:
         # Else it rests for longer, because another call was sent away, or is being probed by one.
         return now + breaker.retry_in_s if breaker.retry_in_s > 0 else math.inf
 
-    def _wait(self, when: float, now: float, deadline: float) -> Wait | None:
-        """Wait for `when`, for room or for a probe; `None` where nothing of that is worth it.
+    def _wait(self, leg: Leg, when: float, now: float, deadline: float) -> Wait | None:
+        """Wait for `leg`'s `when`, for room or for a probe; `None` where nothing of that is worth it.
 
         How long others take is not the provider's wait, so `max_wait_s` does not bound it.
         """
@@ -319,7 +320,8 @@ class Plan:
         rooms = frozenset([leg.route.room for leg in self.legs if self._is_crowded(leg, now, deadline)])
         if not rooms and (when >= deadline or when - now > self.retry.max_wait_s):
             return None
-        return Wait(until, rooms)
+        # A probe, and an endpoint that has only rested, are first attempts, and those are free.
+        return Wait(until, rooms, extra=leg.tries > 0 and until == when)
 
     def _when(self, leg: Leg, now: float) -> float:
         """The instant from which `leg` may be asked (again); infinite for never."""

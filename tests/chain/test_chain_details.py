@@ -10,15 +10,17 @@ import pytest
 from attrs import frozen
 
 import fallbackio
-from fallbackio import BreakerPolicy, Endpoint, Hedge, Race
+from fallbackio import BreakerPolicy, Endpoint, Hedge, Race, RetryPolicy
 from fallbackio.chain._attempt import CLOSE_GRACE_S
 from fallbackio.chain._background import MOST_DRAINS
 from fallbackio.errors import (
     AttemptError,
+    ChainClosed,
     ConfigError,
     ConnectionFailed,
     ContextTooLong,
     InvalidRequest,
+    RateLimited,
     Refused,
     ServerFault,
     TimedOut,
@@ -95,6 +97,26 @@ async def test_a_chain_that_is_closed_under_a_call_asks_nobody_else() -> None:
     assert b.requests == 0
     assert [event.outcome for event in sink.of(CallEnded)] == ["failed"]
     assert [route.breaker.in_flight for route in chain._routes] == [0, 0]
+
+
+@pytest.mark.parametrize("how", ["a repeat", "a rest", "a quick repeat"])
+@virtual_time
+async def test_a_chain_that_is_closed_ends_who_sleeps(how: str) -> None:
+    """A call that waits for its next attempt hears of it at once, not when it would have woken up."""
+    a = ScriptedEndpoint(fails(RateLimited(status=429, retry_after_s=30)), name="a")
+    chain = chain_of(a, retry=RetryPolicy(max_s=60, same_first=int(how == "a quick repeat")))
+    if how == "a rest":  # after another call's failure
+        with anyio.move_on_after(0):
+            await chain.complete("hi")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(chain_closed_at, chain, 5)
+        with pytest.raises(ChainClosed):
+            await chain.complete("hi")
+
+    assert anyio.current_time() == 5
+    assert chain._gate.under_way == 0
+    assert chain._setup.budget.under_way == 0
 
 
 async def chain_closed_at(chain: fallbackio.Chain, instant: float) -> None:
