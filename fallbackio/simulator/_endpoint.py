@@ -43,6 +43,8 @@ class Stats:
         dropped: How many the endpoint itself cut off.
         peak_in_flight: How many were under way at once, at most.
         by_status: How many answers began with each status.
+        tokens: How many contents it has sent in answers that began with a 200, those that nobody
+            waited for to the end included.
         arrivals: The instants, in the running loop's seconds, at which the last 100,000 came.
 
     Example:
@@ -57,6 +59,7 @@ class Stats:
     dropped: int = 0
     peak_in_flight: int = 0
     by_status: Counter[int] = Factory(Counter)
+    tokens: int = 0
     arrivals: deque[float] = Factory(lambda: deque(maxlen=_MOST_ARRIVALS))
 
     def arrived(self) -> None:
@@ -80,7 +83,7 @@ class Stats:
     def clear(self) -> None:
         """Count from zero; what is under way now stays counted."""
         self.requests = self.peak_in_flight = self.in_flight
-        self.completed = self.cancelled = self.dropped = 0
+        self.completed = self.cancelled = self.dropped = self.tokens = 0
         self.by_status.clear()
         self.arrivals.clear()
 
@@ -94,6 +97,7 @@ class Stats:
             "dropped": self.dropped,
             "peak_in_flight": self.peak_in_flight,
             "by_status": {str(status): number for status, number in sorted(self.by_status.items())},
+            "tokens": self.tokens,
         }
 
 
@@ -188,6 +192,7 @@ class SimulatedEndpoint:
             raise
         finally:
             self.stats.ended("dropped" if player.dropped else how)
+            self.stats.tokens += player.tokens
             for do in at_end:
                 do()
 

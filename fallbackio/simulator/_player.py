@@ -34,16 +34,19 @@ class Player:
 
     Attributes:
         dropped: Whether we have closed the connection ourselves.
+        tokens: How many contents of an answer that began with a 200 have been sent.
     """
 
     def __init__(
         self, http: web.BaseRequest, at_end: list[Callable[[], object]], told: Callable[[int], None]
     ) -> None:
         self.dropped = False
+        self.tokens = 0
         self._http = http
         self._at_end = at_end
         self._told = told
         self._head: Head | None = None
+        self._well = False
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._response: web.StreamResponse | None = None
@@ -65,11 +68,13 @@ class Player:
                     await self._flush()
                 self._held.append(step.data)
                 self._held_bytes += len(step.data)
+                self.tokens += step.tokens if self._well else 0
             elif isinstance(step, Wait):
                 await self._wait(step.seconds)
             elif isinstance(step, Head):
                 self._head = step
                 self._told(step.status)
+                self._well = step.status == 200
             elif isinstance(step, End):
                 return await self._end()
             elif isinstance(step, Drop):

@@ -168,8 +168,22 @@ async def test_counters() -> None:
             "dropped": 1,
             "peak_in_flight": 3,
             "by_status": {"200": 3, "429": 1},
+            "tokens": 3 * Behaviour().tokens,
         }
         assert list(endpoint.stats.arrivals) == [0, 0, 0, 1, 1.25, 1.25]
+
+
+@virtual_time
+async def test_tokens_are_counted_until_the_client_leaves() -> None:
+    """What has been sent is counted also if nobody waits for the rest; an error answer counts nothing."""
+    async with simulated(Behaviour(tokens=10, pace_s=1)) as endpoint:
+        await ask(endpoint, stream=True, within_s=4.5)
+        await anyio.sleep(0.05)
+        assert endpoint.stats.tokens == 5
+        endpoint.behave(Behaviour(fault=Status(500)))
+        await ask(endpoint)
+
+        assert endpoint.stats.tokens == 5
 
 
 @virtual_time
