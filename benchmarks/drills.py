@@ -3,7 +3,8 @@
 The same drill over loopback sockets and over connections in memory, plain and streamed: processor time per
 call, all in, from the user's call through the chain, two aiohttps and the simulator and back.  Rounds
 are interleaved and the fastest of each is shown, because other work on the machine only ever adds.  An
-hour of 20 calls per second is what the last line of the table is.
+hour of 20 calls per second is what the last line of the table is.  `drill` itself always plays in memory, so
+for the comparison its parts are put together here.
 
     python benchmarks/drills.py           # prints
     python benchmarks/drills.py --write   # and puts the table into benchmarks/README.md

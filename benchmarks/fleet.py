@@ -1,11 +1,12 @@
 """A day of a thousand calls per second in a fleet of processes, as a discrete-event model.
 
 What is real: the order of endpoints, what a call tries next, the breakers, slow start, and the budget for
-repeats are fallbackio's own code.  What is modelled: providers, which are the scenarios' behaviours read as
-"fails after so long" or "answers after so long"; no byte is sent.  What is sampled: of the fleet's
-processes, which share nothing, `SAMPLED` are played call by call, and every request of theirs counts for
-`WEIGHT` at the provider, so that capacities see the whole fleet.  What is skipped: the hours in which
-nobody is in trouble, since a closed breaker lets every call pass once; they are counted, not played.
+repeats are fallbackio's own code, taken out of the chain, since a whole one sends bytes.  What is
+modelled: providers, which are the scenarios' behaviours read as "fails after so long" or "answers after
+so long"; no byte is sent.  What is sampled: of the fleet's processes, which share nothing, `SAMPLED` are
+played call by call, and every request of theirs counts for `WEIGHT` at the provider, so that capacities
+see the whole fleet.  What is skipped: the hours in which nobody is in trouble, since a closed breaker lets
+every call pass once; they are counted, not played.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Every contender is a process of its own, in an environment of its own, and talks over loopback to endpoints
 of its own that all play the same scenario with the same seed at the same time.  Nothing is simulated in
-the contenders: what is shrunk (by `SCALE`) are all times, theirs and the endpoints'.
+the contenders: what is shrunk (by `SCALE`) are all times, theirs and the endpoints'.  The same outages at
+full size, where the peers cannot follow, are `outage_virtual.py`.
 
     benchmarks/run                                # makes the environments, runs this and everything else
     python benchmarks/outage.py --venvs .venv-bench --write
@@ -23,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import outage_report
-import outage_virtual
 from attrs import asdict, define, field, frozen
 from outage_contenders import CONTENDERS, FLOOR, ORACLE, Contender, Failed, Process, start, start_provider
 from outage_figures import packed
@@ -57,7 +57,6 @@ class Size:
     rounds: int
     outages: Sequence[str]
     lengths: Lengths
-    virtual: Lengths
     cost_rounds: int
     cost_calls: int
     imports: int
@@ -67,7 +66,6 @@ FULL = Size(
     rounds=2,
     outages=OUTAGES,
     lengths=Lengths(healthy_s=20, trouble_s=50, recovery_s=30, rate=10, tokens=24, scale=SCALE),
-    virtual=Lengths(healthy_s=30, trouble_s=110, recovery_s=30, rate=20, tokens=6),
     cost_rounds=7,
     cost_calls=60,
     imports=2,
@@ -76,7 +74,6 @@ QUICK = Size(
     rounds=1,
     outages=("s1", "s6", "total"),
     lengths=Lengths(healthy_s=10, trouble_s=25, recovery_s=15, rate=10, tokens=24, scale=SCALE),
-    virtual=Lengths(healthy_s=15, trouble_s=20, recovery_s=10, rate=5, tokens=6),
     cost_rounds=2,
     cost_calls=30,
     imports=1,
@@ -171,14 +168,16 @@ async def outages(run: Run) -> None:
 
 async def outage(run: Run, play: Play, number: int) -> dict[str, Any]:
     """One scenario once; what its calls came to."""
-    at = arrivals(play.duration_s, run.size.lengths.rate, SEED + number)
+    # Other luck in every play: with the same, one straggler would come back in all of them.
+    seed = SEED + 100 * number + OUTAGES.index(play.name)
+    at = arrivals(play.duration_s, run.size.lengths.rate, seed)
     # Another one is first in every round.
     order = [run.names[(place + number) % len(run.names)] for place in range(len(run.names))]
     for name in order:
         more: dict[str, Any] = {"text": text(run.size.lengths.tokens)}
         if name == ORACLE.name:
             more["schedule"] = [(since, max(which, 0)) for since, which in play.healthy]
-        await run.set_up(name, "play", play.begin, more, SEED + number)
+        await run.set_up(name, "play", play.begin, more, seed)
     begin = time.time() + PREPARE_S
     later = {name: place * STAGGER_S for place, name in enumerate(order)}
     # The floor's endpoints stay well.
@@ -370,17 +369,6 @@ def chosen(only: Sequence[str] | None) -> list[Contender]:
     ]
 
 
-def full_size(size: Size) -> dict[str, Any]:
-    """The same outages at full length, in virtual time."""
-    told = {
-        **settings({"text": text(size.virtual.tokens)}),
-        "attempt_s": ATTEMPT_S,
-        "give_up_s": GIVE_UP_S,
-        "scale": 1.0,
-    }
-    return outage_virtual.measure(told, arrivals, SEED, size.outages, size.virtual)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
@@ -388,7 +376,7 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="*", help="contenders whose names begin so")
     parser.add_argument("--quick", action="store_true", help="little of everything")
-    parser.add_argument("--write", action="store_true", help="keep the results, and put them into README.md")
+    parser.add_argument("--write", action="store_true", help="keep the results, for report.py")
     options: Any = parser.parse_args()
     began = time.monotonic()
     size, contenders = QUICK if options.quick else FULL, chosen(options.only)
@@ -396,7 +384,6 @@ def main() -> None:
         found = asyncio.run(measure(contenders, size, options.venvs))
     except Failed as error:
         sys.exit(f"outage.py: {error}")
-    found["virtual"] = full_size(size)
     found["machine"] = machine()
     say(f"  {time.monotonic() - began:.0f} s in all")
     print(outage_report.report(outage_report.findings(found), SCALE))

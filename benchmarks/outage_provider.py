@@ -2,7 +2,8 @@
 
 Orders come in as JSON lines, counts go out as JSON lines.  Every contender has endpoints of its own under
 the same names and with the same seed, so the k-th request to an endpoint meets the same luck whoever
-sends it, and nobody's requests can use up another's capacity.
+sends it, and nobody's requests can use up another's capacity.  With another seed a contender gets other
+endpoints, and what it still had under way ends with the old ones.
 
     python benchmarks/outage_provider.py
 """
@@ -31,6 +32,8 @@ class Stage:
     def __init__(self, stack: AsyncExitStack) -> None:
         self.stack = stack
         self.simulators: dict[str, Simulator] = {}
+        self.seeds: dict[str, int] = {}
+        self.closing: dict[str, AsyncExitStack] = {}
         self.endpoints: dict[tuple[str, str], SimulatedEndpoint] = {}
         self.began = 0.0  # of the play under way, on the loop's clock
 
@@ -39,12 +42,22 @@ class Stage:
         answer: dict[str, Any] = await getattr(self, f"do_{order['do']}")(order)
         return answer
 
+    async def begin_anew(self, contender: str, seed: int) -> None:
+        """A simulator with this seed for a contender, in place of the one it had."""
+        if contender in self.closing:
+            await self.closing[contender].aclose()
+        else:
+            self.closing[contender] = await self.stack.enter_async_context(AsyncExitStack())
+        self.endpoints = {key: one for key, one in self.endpoints.items() if key[0] != contender}
+        simulator = Simulator(seed=seed)
+        self.simulators[contender] = await self.closing[contender].enter_async_context(simulator)
+        self.seeds[contender] = seed
+
     async def do_add(self, order: Order) -> dict[str, Any]:
         """Endpoints for a contender; answers their base URLs.  Known ones are reset."""
         contender = order["contender"]
-        if contender not in self.simulators:
-            simulator = Simulator(seed=order["seed"])
-            self.simulators[contender] = await self.stack.enter_async_context(simulator)
+        if self.seeds.get(contender) != order["seed"]:
+            await self.begin_anew(contender, order["seed"])
         urls = []
         for name, behaviour in order["endpoints"].items():
             key = (contender, name)

@@ -1,17 +1,30 @@
-"""The tables of `outage.py` for README.md: the peers in real time, the decisions in virtual time."""
+"""The tables of `outage.py` for README.md."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from attrs import frozen
 from outage_contenders import CONTENDERS, FLOOR, ORACLE
-from outage_figures import Sample, ends, firsts, pooled, shares, success, unpacked
+from outage_figures import (
+    PROMPT_TOKENS,
+    READ_USD,
+    WINDOW_S,
+    WRITTEN_USD,
+    Sample,
+    ends,
+    firsts,
+    pooled,
+    shares,
+    success,
+    unpacked,
+)
 from outage_scenarios import NAMES, Lengths, play_of
 from outage_singles import Single, singles
-from page import table
+from page import quantile, table
 
 SICK_ROW = "of 15 calls, to the sick one"
 
@@ -22,18 +35,21 @@ class Findings:
 
     Attributes:
         raw: As kept.
-        real: Plays in real time, by contender and scenario; one for each round.
-        virtual: Figures of plays in virtual time, by scenario and contender.
+        real: Plays by contender and scenario; one for each round.
     """
 
     raw: Mapping[str, Any]
     real: Mapping[str, Mapping[str, Sequence[Sample]]]
-    virtual: Mapping[str, Mapping[str, Any]]
 
     @property
     def names(self) -> list[str]:
         """Of the contenders that took part."""
         return [contender.name for contender in CONTENDERS if contender.name in self.real]
+
+    @property
+    def ours(self) -> list[str]:
+        """Our strategies."""
+        return [c.name for c in CONTENDERS if c.name in self.real and c.ours]
 
     @property
     def peers(self) -> list[str]:
@@ -45,10 +61,14 @@ class Findings:
         """The scenarios in which somebody is well."""
         return [name for name in self.raw["real"]["plays"] if name != "total"]
 
+    def twelve(self, name: str) -> list[Sample]:
+        """All plays of a contender in them."""
+        return [sample for outage in self.outages for sample in self.real[name][outage]]
+
 
 def findings(raw: Mapping[str, Any]) -> Findings:
     """Results, as `outage.py` keeps them."""
-    return Findings(raw, _unpacked(raw["real"]), raw["virtual"]["plays"])
+    return Findings(raw, _unpacked(raw["real"]))
 
 
 def _unpacked(kept: Mapping[str, Any]) -> dict[str, dict[str, list[Sample]]]:
@@ -71,11 +91,16 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share * 100:.{digits}f} %" if share == share else "–"
 
 
-# The peers, in real time.
+def seconds(value: float) -> str:
+    """Seconds, "never" for what did not happen, or a dash for nothing."""
+    return "never" if value == math.inf else f"{value:.1f} s" if value == value else "–"
 
 
-def everybody(found: Findings) -> str:
-    """All outages together, a row for each contender."""
+# All twelve outages.
+
+
+def times(found: Findings) -> str:
+    """What callers get, a row for each contender."""
     head = [
         "S1 to S12",
         "whole answers",
@@ -86,39 +111,109 @@ def everybody(found: Findings) -> str:
         "p99.9",
         "first content p50",
         "p99",
+    ]
+    rows = []
+    for name in found.names:
+        calls = pooled(found.twelve(name))
+        rows.append(
+            [
+                name,
+                percent(success(calls), 2),
+                f"{sum([call.outcome == 'f' for call in calls])}",
+                *[ms(ends(calls, share)) for share in (0.5, 0.9, 0.99, 0.999)],
+                ms(firsts(calls, 0.5)),
+                ms(firsts(calls, 0.99)),
+            ]
+        )
+    return table(head, rows)
+
+
+def decisions(found: Findings) -> str:
+    """Who is asked, how soon the sick one is left and asked again, and what it costs."""
+    head = [
+        "S1 to S12",
         "answered by " + " / ".join(NAMES),
         "requests per call",
         "of them to the sick",
-        "back at the first after",
+        "left it after",
+        "in",
+        "first answer of it after",
+        "nine tenths after",
+        "a million calls cost",
         "CPU per call",
     ]
-    return table(head, [_row(found, name) for name in found.names])
+    return table(head, [_decisions(found, name) for name in found.names])
 
 
-def _row(found: Findings, name: str) -> list[str]:
-    samples = [sample for outage in found.outages for sample in found.real[name][outage]]
+def _decisions(found: Findings, name: str) -> list[str]:
+    samples = found.twelve(name)
     calls = pooled(samples)
-    requests, to_sick = sum([one.requests for one in samples]), sum([one.to_sick for one in samples])
-    back = [one.back_after_s for one in samples if one.back_after_s is not None]
+    who = " / ".join([f"{share:.0%}" if share == share else "–" for share in shares(calls)])
+    alone = ["–"] * 5  # the floor has no choice
+    if name != FLOOR.name:
+        known = [one for one in samples if one.left_after_s == one.left_after_s]
+        alone = [
+            percent(sum([one.to_sick for one in samples]) / sum([one.requests for one in samples])),
+            seconds(left_after(found, name)),
+            f"{sum([one.left_after_s < math.inf for one in known])} of {len(known)}" if known else "–",
+            seconds(first_back(found, name)),
+            seconds(mostly_back(found, name)),
+        ]
     return [
         name,
-        percent(success(calls), 2),
-        f"{sum([call.outcome == 'f' for call in calls])}",
-        *[ms(ends(calls, share)) for share in (0.5, 0.9, 0.99, 0.999)],
-        ms(firsts(calls, 0.5)),
-        ms(firsts(calls, 0.99)),
-        " / ".join([f"{share:.0%}" if share == share else "–" for share in shares(calls)]).replace("%", " %"),
-        f"{requests / len(calls):.2f}",
-        "–" if name == FLOOR.name else percent(to_sick / requests),
-        f"{median(back):.1f} s" if back and name != FLOOR.name else "–",
-        f"{sum([one.cpu_s for one in samples]) / len(calls) * 1e3:.1f} ms",
+        who.replace("%", " %"),
+        f"{requests_per_call(found, name):.2f}",
+        *alone,
+        usd(cost_usd(found, name)),
+        f"{cpu_in_outages_s(found, name) * 1e3:.1f} ms",
     ]
+
+
+def usd(value: float) -> str:
+    """Dollars, or a dash for nothing."""
+    return f"{value * 1e6:.2f} $" if value == value else "–"
 
 
 def requests_per_call(found: Findings, name: str) -> float:
     """Of all calls of the twelve outages."""
-    samples = [sample for outage in found.outages for sample in found.real[name][outage]]
+    samples = found.twelve(name)
     return sum([one.requests for one in samples]) / len(pooled(samples))
+
+
+def to_sick_per_call(found: Findings, name: str) -> float:
+    """Requests to endpoints that are not well, likewise."""
+    samples = found.twelve(name)
+    return sum([one.to_sick for one in samples]) / len(pooled(samples))
+
+
+def cpu_in_outages_s(found: Findings, name: str) -> float:
+    """Seconds of CPU per call, likewise; every call is open while others are."""
+    samples = found.twelve(name)
+    return sum([one.cpu_s for one in samples]) / len(pooled(samples))
+
+
+def cost_usd(found: Findings, name: str) -> float:
+    """Dollars per call, likewise."""
+    samples = found.twelve(name)
+    return sum([one.cost_usd for one in samples]) / len(pooled(samples))
+
+
+def left_after(found: Findings, name: str) -> float:
+    """Seconds from the onset until the sick endpoint is left, where it is; infinite if it never is."""
+    known = [one.left_after_s for one in found.twelve(name) if one.left_after_s == one.left_after_s]
+    left = [one for one in known if one < math.inf]
+    return median(left) if left else math.inf if known else math.nan
+
+
+def first_back(found: Findings, name: str) -> float:
+    """Median seconds from the recovery to the first call that the first endpoint answers again."""
+    back = [one.back_after_s for one in found.twelve(name)]
+    return median([math.inf if after is None else after for after in back])
+
+
+def mostly_back(found: Findings, name: str) -> float:
+    """Likewise until it answers nine tenths of them."""
+    return median([one.mostly_back_after_s for one in found.twelve(name)])
 
 
 def by_outage(found: Findings) -> str:
@@ -142,20 +237,28 @@ def total(found: Findings) -> str:
     for name in found.names:
         if name in (FLOOR.name, ORACLE.name) or "total" not in found.real[name]:
             continue
-        samples = found.real[name]["total"]
-        calls = pooled(samples, "onset", "steady")
-        times = sorted([call.end_s for call in calls])
         rows.append(
             [
                 name,
-                f"{sum([one.per_call_in_trouble for one in samples]) / len(samples):.2f}",
-                ms(times[len(times) // 2]),
-                ms(times[int(0.99 * len(times))]),
-                percent(success(pooled(samples, "recovery")), 0),
+                f"{total_per_call(found, name):.2f}",
+                ms(total_after(found, name, 0.5)),
+                ms(total_after(found, name, 0.99)),
+                percent(success(pooled(found.real[name]["total"], "recovery")), 0),
             ]
         )
     head = ["all three down", "requests per call", "error after, p50", "p99", "whole answers after it"]
     return table(head, rows)
+
+
+def total_per_call(found: Findings, name: str) -> float:
+    """Upstream requests per call while everything is down."""
+    samples = found.real[name]["total"]
+    return sum([one.per_call_in_trouble for one in samples]) / len(samples)
+
+
+def total_after(found: Findings, name: str, share: float) -> float:
+    """A quantile of the seconds until the caller hears of it."""
+    return quantile([call.end_s for call in pooled(found.real[name]["total"], "onset", "steady")], share)
 
 
 # Single faults.
@@ -246,54 +349,12 @@ def cost_table(found: Findings) -> str:
     return table(head, rows)
 
 
-# Beside the oracle, in virtual time.
-
-
-def beside_oracle(found: Findings) -> str:
-    """Steady state and onset of every outage, as ratios to the oracle's."""
-    head = ["", *[outage.upper() for outage in found.outages]]
-    rows = []
-    chains = [who for who in next(iter(found.virtual.values())) if who != "oracle"]
-    for who in chains:
-        for label, figure in (("steady p50", steady_p50), ("steady p99", steady_p99)):
-            rows.append(
-                [f"{who}: {label}, × oracle", *[f"{figure(found, who, o):.2f}" for o in found.outages]]
-            )
-        rows.append([f"{who}: onset p99, s", *[f"{onset_p99(found, who, o):.1f}" for o in found.outages]])
-        rows.append(
-            [
-                f"{who}: requests per call",
-                *[f"{found.virtual[o][who]['per_call_in_trouble']:.2f}" for o in found.outages],
-            ]
-        )
-    return table(head, rows)
-
-
-def steady_p50(found: Findings, who: str, outage: str) -> float:
-    return float(
-        found.virtual[outage][who]["steady"]["p50"] / found.virtual[outage]["oracle"]["steady"]["p50"]
+def measured(found: Findings) -> str:
+    """When, with what and with which versions."""
+    versions = sorted(
+        {f"{n} {v}" for one in found.raw["imports"].values() for n, v in one["versions"].items()}
     )
-
-
-def steady_p99(found: Findings, who: str, outage: str) -> float:
-    return float(
-        found.virtual[outage][who]["steady"]["p99"] / found.virtual[outage]["oracle"]["steady"]["p99"]
-    )
-
-
-def onset_p99(found: Findings, who: str, outage: str) -> float:
-    return float(found.virtual[outage][who]["onset"]["p99"])
-
-
-def healthy_p99(found: Findings, who: str) -> float:
-    """The median of what it is before the outages."""
-    return float(median([found.virtual[outage][who]["healthy"]["p99"] for outage in found.outages]))
-
-
-def unanswered(found: Findings, who: str, outage: str) -> float:
-    """Share of the calls that got no whole answer."""
-    parts = [found.virtual[outage][who][phase] for phase in ("healthy", "onset", "steady", "recovery")]
-    return float(1 - sum([part["whole"] for part in parts]) / sum([part["calls"] for part in parts]))
+    return f"Measured {found.raw['machine']}. {', '.join(versions)}."
 
 
 def report(found: Findings, scale: float) -> str:
@@ -301,13 +362,10 @@ def report(found: Findings, scale: float) -> str:
     real = found.raw["real"]
     lengths, rounds = Lengths(**real["lengths"]), max([len(one) for one in real["plays"].values()])
     plays = [one for every in real["plays"].values() for one in every]
-    versions = sorted(
-        {f"{n} {v}" for one in found.raw["imports"].values() for n, v in one["versions"].items()}
-    )
     busy, late = [one["busy"] for one in plays], [one["late_p99_ms"] for one in plays]
     return "\n".join(
         [
-            f"Measured {found.raw['machine']}. {', '.join(versions)}.",
+            measured(found),
             "",
             f"One second of a scenario takes {scale:g} s here; so do all timeouts, cooldowns, back-offs and "
             f"breakers. {lengths.rate:g} calls per second and contender, every other one streamed, "
@@ -317,7 +375,17 @@ def report(found: Findings, scale: float) -> str:
             "",
             "All calls of the twelve outages, times in real milliseconds:",
             "",
-            everybody(found),
+            times(found),
+            "",
+            f"Whom they asked. *Left* is the first endpoint when it gets fewer requests than a tenth of the "
+            f"calls, over the {WINDOW_S:g} s of the scenario that follow; it is the median of the outages "
+            f"in which that happens, and in how many it does. After the recovery it is the median of all, "
+            f"also of those in which it does not happen within the {lengths.recovery_s * scale:g} s that "
+            f"are played. The cost is gpt-4o-mini's price list ({READ_USD * 1e6:g} and {WRITTEN_USD * 1e6:g} "
+            f"$ per million tokens) on the endpoints' own counts: {PROMPT_TOKENS} tokens for every answer "
+            f"that begins, and all that were sent, to those that no longer listen as well:",
+            "",
+            decisions(found),
             "",
             "The 99th percentile while somebody is in trouble, in real seconds, and in brackets how many "
             "calls got no whole answer:",
@@ -334,11 +402,5 @@ def report(found: Findings, scale: float) -> str:
             "Costs, one call at a time at a healthy endpoint:",
             "",
             cost_table(found),
-            "",
-            f"Full size, in virtual time: {found.raw['virtual']['lengths']['rate']:g} calls per second, "
-            "nothing shrunk, fallbackio's defaults with `attempt_timeout=10` and `idle_timeout=5`; "
-            '*adaptive* is `ttft_timeout="adaptive"`:',
-            "",
-            beside_oracle(found),
         ]
     )

@@ -56,6 +56,7 @@ class Play:
         duration_s: How long calls come.
         trouble_s: From when until when somebody is in trouble.
         onset_s: Until when its beginning lasts.
+        scale: How long one second of the scenario is.
         begin: How the endpoints behave at first, as JSON, by name.
         events: When which endpoint begins to behave how.
         sick: When which endpoint is not well.
@@ -67,6 +68,7 @@ class Play:
     duration_s: float
     trouble_s: tuple[float, float]
     onset_s: float
+    scale: float
     begin: Mapping[str, Any]
     events: Sequence[tuple[float, str, Any]]
     sick: Mapping[str, Sequence[tuple[float, float]]]
@@ -141,6 +143,7 @@ def play_of(name: str, lengths: Lengths) -> Play:
         duration_s=given.duration_s * scale,
         trouble_s=(begins, ends),
         onset_s=begins + 10 * scale,
+        scale=scale,
         begin={name: behaviour_to_json(shrunk(part.behaviours[0], scale)) for name, part in parts.items()},
         events=sorted(events, key=lambda event: event[0]),
         sick=sick,

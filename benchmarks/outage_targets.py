@@ -1,25 +1,13 @@
-"""What fallbackio is to reach under outages, whether it does, and where its peers do better."""
+"""What fallbackio is to reach under outages, and whether it does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from attrs import frozen
-from outage_figures import ends, pooled, success, worst
-from outage_report import (
-    Findings,
-    cpu_us,
-    healthy_p99,
-    ms,
-    onset_p99,
-    percent,
-    ratio,
-    requests_per_call,
-    right,
-    steady_p50,
-    steady_p99,
-    unanswered,
-)
+from outage_figures import worst
+from outage_full_size import FullSize
+from outage_report import Findings, percent, ratio, right
 from outage_singles import LONG, singles
 
 
@@ -36,40 +24,45 @@ class Target:
         return [self.what, self.wanted, self.measured, "yes" if self.met else "**no**"]
 
 
-def targets(found: Findings, scale: float, attempt_s: float) -> Iterator[Target]:
-    """Those of the outages."""
+def full_size_targets(full: FullSize, attempt_s: float) -> Iterator[Target]:
+    """Those of the outages at full size."""
     for who in ("sequence", "hedge"):
-        for label, figure, most in (("p50", steady_p50, 1.05), ("p99", steady_p99, 1.3)):
-            plays = {outage: figure(found, who, outage) for outage in found.outages}
+        for level, most in (("p50", 1.05), ("p99", 1.3)):
+            plays = {outage: full.steady(who, outage, level) for outage in full.outages}
             yield Target(
-                f"steady state of every outage, {label}: {who} to the oracle",
+                f"steady state of every outage, {level}: {who} to the oracle",
                 f"≤ {most:g} ×",
                 _worst(plays, most, " ×"),
                 max(plays.values()) <= most,
             )
-        healthy = healthy_p99(found, who)
+        healthy = full.healthy_p99(who)
         most = attempt_s + healthy if who == "sequence" else 2.5 * healthy
         wanted = "attempt timeout + healthy p99" if who == "sequence" else "2.5 × healthy p99"
-        plays = {outage: onset_p99(found, who, outage) for outage in found.outages}
+        plays = {outage: full.onset_p99(who, outage) for outage in full.outages}
         yield Target(
             f"first 10 s of every outage, p99: {who}",
             f"≤ {wanted} = {most:.1f} s",
             _worst(plays, most, " s"),
             max(plays.values()) <= most,
         )
-        name, value = worst({outage: unanswered(found, who, outage) for outage in found.outages})
+        name, value = worst({outage: full.unanswered(who, outage) for outage in full.outages})
         yield Target(
             f"whole answers where one endpoint is healthy: {who}",
             "100 %",
             percent(1 - value, 2) + (f" ({name.upper()})" if value else ""),
             value == 0,
         )
+        per_call = full.per_call_in_trouble(who, "total")
         yield Target(
             f"upstream requests per call when everything is down: {who}",
             "≤ 1.2",
-            f"{found.virtual['total'][who]['per_call_in_trouble']:.2f}",
-            found.virtual["total"][who]["per_call_in_trouble"] <= 1.2,
+            f"{per_call:.2f}",
+            per_call <= 1.2,
         )
+
+
+def targets(found: Findings, scale: float) -> Iterator[Target]:
+    """Those that are measured beside the peers."""
     ours = "fallbackio, sequence"
     sick = found.raw["sixty"][ours]["sick"]
     yield Target(f"the sick endpoint of `{LONG}` sees", "≤ 4 of 15 calls", f"{sick}", sick <= 4)
@@ -104,40 +97,3 @@ def _worst(plays: Mapping[str, float], most: float, unit: str) -> str:
         if not over
         else f"{said}; met in {len(plays) - len(over)} of {len(plays)}, not in {', '.join(over)}"
     )
-
-
-def losses(found: Findings) -> list[str]:
-    """Where a peer does better than every strategy of ours, or costs less."""
-    said = []
-    ours = [name for name in found.names if name.startswith("fallbackio")]
-    for outage in found.outages:
-        for label, share in (("p50", 0.5), ("p99", 0.99)):
-            times = {n: ends(pooled(found.real[n][outage], "onset", "steady"), share) for n in found.names}
-            mine = min([times[name] for name in ours])
-            better = [
-                f"{name} ({ms(times[name])} ms)"
-                for name in found.peers
-                if times[name] < 0.97 * mine
-                and success(pooled(found.real[name][outage], "onset", "steady")) == 1
-            ]
-            if better:
-                said.append(
-                    f"{outage.upper()}, {label} in trouble: {', '.join(better)}, our best {ms(mine)} ms."
-                )
-    for name in ours:
-        for kind, label in (("plain", "a plain call"), ("stream", "a streamed answer")):
-            mine = cpu_us(found, name, kind)
-            cheaper = [peer for peer in found.peers if cpu_us(found, peer, kind) < mine]
-            if cheaper:
-                said.append(f"CPU of {label}: {name} needs {mine:,.0f} µs, less do {', '.join(cheaper)}.")
-        mine = requests_per_call(found, name)
-        fewer = [peer for peer in found.peers if requests_per_call(found, peer) < mine - 0.005]
-        if fewer:
-            said.append(f"Upstream requests: {name} sends {mine:.2f} per call, {', '.join(fewer)} fewer.")
-    for name in found.peers:
-        one = found.raw["imports"]
-        if one[name]["s"] < one["fallbackio, sequence"]["s"]:
-            said.append(
-                f"Import: {name} takes {one[name]['s']:.2f} s, we {one['fallbackio, sequence']['s']:.2f} s."
-            )
-    return said

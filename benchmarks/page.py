@@ -1,4 +1,4 @@
-"""What the benchmarks share in reporting: quantiles, the machine, and the generated parts of README.md."""
+"""What the benchmarks share in reporting: quantiles, the machine, tables, and the written parts of pages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 README = Path(__file__).with_name("README.md")
+COMPARISON = Path(__file__).parent.parent / "docs" / "comparison.md"
 RESULTS = Path(__file__).with_name("results")
 
 
@@ -20,12 +21,25 @@ def quantile(values: Iterable[float], share: float) -> float:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else float("nan")
 
 
-def write(section: str, text: str) -> None:
-    """Replace one generated part of README.md."""
+def write(section: str, text: str, page: Path = README) -> None:
+    """Replace one generated part of a page."""
+    before, _, after = _parts(section, page)
+    page.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
+
+
+def written(section: str, page: Path = README) -> str:
+    """One generated part of a page, as it stands there."""
+    return _parts(section, page)[1].strip("\n")
+
+
+def _parts(section: str, page: Path) -> tuple[str, str, str]:
+    """What is before a generated part, its marker included, the part, and what is after it."""
     begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
-    page = README.read_text(encoding="utf-8")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    before, begins, rest = page.read_text(encoding="utf-8").partition(begin)
+    inside, ends, after = rest.partition(end)
+    if not begins or not ends:
+        raise ValueError(f"{page} has no part {section!r} between {begin} and {end}")
+    return before + begin, inside, end + after
 
 
 def save(name: str, found: Any) -> None:

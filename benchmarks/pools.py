@@ -1,7 +1,8 @@
 """Who is asked: rate limits kept, a stall left, a weak return spared, and what choosing costs.
 
 All but the last is played in virtual time against the simulator, so the numbers are the policy's and
-not this machine's.  The bounds: a round robin that knows nothing, and an oracle that knows every
+not this machine's.  The last looks into the chain, because what it times is a part of a call that no
+public door leads to.  The bounds: a round robin that knows nothing, and an oracle that knows every
 limit and every speed.
 
     python benchmarks/pools.py              # prints
@@ -22,12 +23,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import anyio
 from attrs import frozen
+from page import write
 
 import fallbackio
 from fallbackio import BreakerPolicy, Endpoint, Pool, clock
@@ -37,8 +38,6 @@ from fallbackio.errors import RateLimited
 from fallbackio.model import Request
 from fallbackio.simulator import Behaviour, Lognormal, RateLimit, Silence, SimulatedEndpoint, Simulator
 from fallbackio.testing import run
-
-README = Path(__file__).with_name("README.md")
 
 # Medians in seconds and requests per second of four unequal endpoints, two seconds' worth at once.
 SPEEDS = (0.2, 0.4, 0.6, 1.0)
@@ -280,14 +279,6 @@ def _row(name: str, served: Served, best: Served) -> str:
     )
 
 
-def write(text: str) -> None:
-    """Replace the generated part of benchmarks/README.md."""
-    begin, end = "<!-- pools: begin -->", "<!-- pools: end -->"
-    page = README.read_text(encoding="utf-8")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a shorter run")
@@ -297,7 +288,7 @@ def main() -> None:
     text = measure(*((10, 200) if options.quick else (120, 5000)))
     print(text)
     if options.write:
-        write(text)
+        write("pools", text)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,8 @@ CONCURRENT = (10, 100, 1_000, 10_000)
 ENDPOINTS = (2, 10, 50, 200)
 MESSAGES = [{"role": "user", "content": "hi"}]
 SEED = 20261129
+POLICIES = fleet.POLICIES  # ours first
+MANY = 1000  # a page of memory is more than what fewer calls take
 
 Ask = Callable[[], Awaitable[object]]
 
@@ -194,7 +196,7 @@ def day(outages: Sequence[str]) -> dict[str, Any]:
         futures = {
             (name, policy): pool.submit(fleet.one, name, policy, SEED)
             for name in outages
-            for policy in fleet.POLICIES
+            for policy in POLICIES
         }
         for (name, policy), future in futures.items():
             found.setdefault(name, {})[policy] = future.result()
@@ -209,7 +211,7 @@ def concurrency_table(found: Mapping[str, Any]) -> str:
     rows = []
     for number, both in found.items():
         ours, base = both["ours"], both["bare"]
-        few = int(number) < 1000  # a page is more than what so few calls take
+        few = int(number) < MANY
         rows.append(
             [
                 f"{int(number):,}",
@@ -257,22 +259,32 @@ def endpoint_table(found: Mapping[str, Any]) -> str:
     return table(head, rows)
 
 
+def day_figures(found: Mapping[str, Any], policy: str) -> dict[str, float]:
+    """What the day costs with a policy."""
+    outages = [one[policy] for one in found.values()]
+    in_trouble = sum([one["trouble_s"][1] - one["trouble_s"][0] for one in outages]) * fleet.FLEET_RATE
+    return {
+        "failed": sum([one["failed"] for one in outages]),
+        "extra": sum([(one["per_call"] - 1) * one["calls"] for one in outages]) / in_trouble,
+        "to_sick_per_s": sum([one["to_sick_per_s"] for one in outages]) / len(outages),
+        "turned_away": sum([one["turned_away"] for one in outages]) / sum([one["calls"] for one in outages]),
+        "steepest_per_s": max([one["steepest_per_s"] for one in outages]),
+    }
+
+
 def day_totals(found: Mapping[str, Any]) -> str:
-    """What the day costs with each policy."""
+    """The day with each policy."""
     rows = []
-    for policy in fleet.POLICIES:
-        outages = [one[policy] for one in found.values()]
-        played = sum([one["calls"] for one in outages])
-        in_trouble = sum([one["trouble_s"][1] - one["trouble_s"][0] for one in outages]) * fleet.FLEET_RATE
-        extra = sum([(one["per_call"] - 1) * one["calls"] for one in outages])
+    for policy in POLICIES:
+        figures = day_figures(found, policy)
         rows.append(
             [
                 policy,
-                f"{sum([one['failed'] for one in outages]):,}",
-                f"{extra / in_trouble:.3f}",
-                f"{sum([one['to_sick_per_s'] for one in outages]) / len(outages):,.0f}",
-                f"{sum([one['turned_away'] for one in outages]) / played:.2%}".replace("%", " %"),
-                f"{max([one['steepest_per_s'] for one in outages]):,.0f}",
+                f"{figures['failed']:,}",
+                f"{figures['extra']:.3f}",
+                f"{figures['to_sick_per_s']:,.0f}",
+                f"{figures['turned_away']:.2%}".replace("%", " %"),
+                f"{figures['steepest_per_s']:,.0f}",
             ]
         )
     head = [
@@ -289,7 +301,7 @@ def day_totals(found: Mapping[str, Any]) -> str:
 def day_table(found: Mapping[str, Any]) -> str:
     """Each outage: requests per second that the sick endpoint gets after 10 s, and the callers' p99."""
     rows = []
-    for policy in fleet.POLICIES:
+    for policy in POLICIES:
         rows.append(
             [
                 f"{policy}: to the sick, per s",
@@ -304,7 +316,7 @@ def day_table(found: Mapping[str, Any]) -> str:
 
 def report(found: Mapping[str, Any]) -> str:
     outages = found["day"]
-    played = sum([one[fleet.POLICIES[0]]["calls"] for one in outages.values()])
+    played = sum([one[POLICIES[0]]["calls"] for one in outages.values()])
     whole = fleet.DAY_S * fleet.FLEET_RATE
     return "\n".join(
         [

@@ -1,7 +1,7 @@
 """What a hedge does to the tail: time to first content, and what it costs in extra requests.
 
 Replays measured times to first token (ten public models, 24 hours of probes from one site, November
-2026) through the simulator in virtual time: real sockets, the real coordinator, seeded.  Calls come
+2026) through the simulator in virtual time: aiohttp at both ends, the real coordinator, seeded.  Calls come
 open-loop at a Poisson rate, so a slow call does not hold up the next.
 
     python benchmarks/tail.py             # prints
@@ -11,8 +11,12 @@ open-loop at a Poisson rate, so a slow call does not hold up the next.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import random
 from collections.abc import Iterable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
 from typing import Any
 
 import anyio
@@ -23,7 +27,7 @@ import fallbackio
 from fallbackio import Endpoint, Hedge, Race, Sequence
 from fallbackio.chain import Strategy
 from fallbackio.simulator import Behaviour, Fault, Lognormal, Simulator, Sometimes, Stall
-from fallbackio.testing import run
+from fallbackio.testing import MemoryLoop
 
 RATE = 2.0  # calls per second
 SEED = 20261122
@@ -101,15 +105,23 @@ async def replay(models: Iterable[str], strategy: Strategy, calls: int, fault: F
     return Result(sorted(times), sent / calls, failed)
 
 
-def table(models: tuple[str, str], strategies: dict[str, Strategy], calls: int, fault: Fault | None) -> str:
+def played(models: Iterable[str], strategy: Strategy, calls: int, fault: Fault | None) -> Result:
+    """The same in virtual time."""
+    with asyncio.Runner(loop_factory=MemoryLoop) as runner:
+        return runner.run(replay(models, strategy, calls, fault))
+
+
+def table(
+    models: tuple[str, str], strategies: dict[str, Strategy], calls: int, fault: Fault | None, pool: Executor
+) -> str:
     """One Markdown table."""
     lines = [
         "| strategy | p50 | p95 | p99 | p99.9 | extra requests | failed |",
         "|---|---|---|---|---|---|---|",
     ]
     baseline: Result | None = None
-    for name, strategy in strategies.items():
-        result = run(replay, models, strategy, calls, fault)
+    results = pool.map(played, repeat(models), strategies.values(), repeat(calls), repeat(fault))
+    for name, result in zip(strategies, results, strict=True):
         baseline = baseline or result
         cells = [f"{result.at(share) * 1e3:.0f}" for share in (0.5, 0.95, 0.99, 0.999)]
         change = f" ({result.at(0.99) / baseline.at(0.99) - 1:+.0%})" if result is not baseline else ""
@@ -119,11 +131,11 @@ def table(models: tuple[str, str], strategies: dict[str, Strategy], calls: int, 
     return "\n".join(lines)
 
 
-def report(calls: int) -> str:
+def report(calls: int, pool: Executor) -> str:
     parts = []
     for models in PAIRS:
-        parts += [f"### {models[0]}, then {models[1]}", "", table(models, STRATEGIES, calls, None), ""]
-    healthy = run(replay, ("gpt-4o-mini",), Sequence(), calls, None)
+        parts += [f"### {models[0]}, then {models[1]}", "", table(models, STRATEGIES, calls, None, pool), ""]
+    healthy = played(("gpt-4o-mini",), Sequence(), calls, None)
     models = ("gpt-4o-mini", "gemini-2.5-flash")
     stalls = Sometimes(0.05, Stall("headers"))
     parts += [
@@ -132,7 +144,7 @@ def report(calls: int) -> str:
         f"Its healthy 95th percentile is {healthy.at(0.95) * 1e3:.0f} ms, 1.5 times that "
         f"{healthy.at(0.95) * 1.5e3:.0f} ms.",
         "",
-        table(models, STALL_STRATEGIES, calls, stalls),
+        table(models, STALL_STRATEGIES, calls, stalls, pool),
     ]
     head = f"{calls} calls a row, {RATE:g} per second, seed {SEED}; milliseconds to the first content."
     return "\n".join([head, "", *parts])
@@ -143,7 +155,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=6000)
     parser.add_argument("--write", action="store_true", help="put the result into benchmarks/README.md")
     options: Any = parser.parse_args()
-    text = report(options.calls)
+    # Fresh interpreters, one for each processor.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        text = report(options.calls, pool)
     print(text)
     if options.write:
         write("tail", text)

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -34,6 +33,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from overhead import Call, Server, measure, ours
+from page import write
 from prometheus_client import CollectorRegistry
 
 import fallbackio
@@ -41,8 +41,6 @@ from fallbackio.events import ChainSink, Event, EventSink
 from fallbackio.observe.otel import OpenTelemetrySink
 from fallbackio.observe.prometheus import PrometheusSink
 from fallbackio.testing import RecordingSink
-
-README = Path(__file__).with_name("README.md")
 
 
 class Nowhere(SpanExporter):
@@ -178,14 +176,6 @@ def report(off: Row, rows: list[Row], seconds: dict[str, float], rounds: int, ca
     )
 
 
-def write(text: str) -> None:
-    """Replace the generated part of benchmarks/README.md."""
-    begin, end = "<!-- telemetry: begin -->", "<!-- telemetry: end -->"
-    page = README.read_text(encoding="utf-8")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    README.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=40)
@@ -198,7 +188,7 @@ def main() -> None:
     )
     print(text)
     if options.write:
-        write(text)
+        write("telemetry", text)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 from attrs import frozen
-from pages_kit import ROOT, rows, section
+from pages_kit import rows, section
 
 import fallbackio
 from fallbackio import clock
@@ -188,20 +187,3 @@ def test_our_column_is_true(row: str) -> None:
         return await PLAYED[row]()
 
     assert TABLE[row] == run(play)
-
-
-def test_the_costs_are_those_of_the_benchmark() -> None:
-    """The page's ranges hold the latest run's ratios."""
-    figures = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    costs = {cells[0]: cells[1:] for cells in rows(section("docs/comparison.md", "What it costs"))}
-    rows_of_the_run = (r"`complete\(\)`", r"`stream\(\)` of 32 chunks")
-
-    for said, row in zip(costs["fallbackio"], rows_of_the_run, strict=True):
-        least, most = map(float, said.split(" to "))
-        assert least <= _ratio(figures, row) <= most
-
-
-def _ratio(figures: str, row: str) -> float:
-    found = re.search(rf"^\| {row} \| [^|]+ \| [^|]+ \| ([\d.]+) \|", figures, re.MULTILINE)
-    assert found is not None
-    return float(found[1])

@@ -1,0 +1,79 @@
+"""How costs are compared, in `overhead.py` and `scale.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import overhead
+import pytest
+import scale
+
+
+def test_different_answers_are_not_compared() -> None:
+    """Two calls that do not say the same are not the same work."""
+
+    async def one() -> str:
+        return "a"
+
+    async def other() -> str:
+        return "b"
+
+    async def main() -> None:
+        with pytest.raises(AssertionError):
+            await overhead.compare("x", one, other, 1, 1)
+
+    anyio.run(main)
+
+
+def test_medians_of_the_rounds_ratios(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow round slows both, so it is the ratio within a round that counts."""
+    rounds = iter(
+        [(1.0, 2.0)] * 2 + [(1.0, 1.0), (2.0, 4.0), (10.0, 10.0), (15.0, 20.0), (1.0, 1.0), (9.0, 9.0)]
+    )
+
+    async def measured(call: Any, calls: int) -> tuple[float, float]:
+        return next(rounds)
+
+    async def call() -> str:
+        return "a"
+
+    monkeypatch.setattr(overhead, "measure", measured)
+    row = anyio.run(overhead.compare, "x", call, call, 3, 1)
+
+    assert (row.cpu_ratio, row.wall_ratio) == (2.0, 4.0)
+    assert (row.bare_cpu_s, row.cpu_s) == (1.0, 9.0)
+
+
+def test_memory_is_shown_of_many_calls_only() -> None:
+    """Pages of memory are too coarse for ten calls."""
+    point = {"cpu_us": 100.0, "kib": 10.0, "p50_ms": 1.0, "p99_ms": 2.0}
+    few, many = scale.concurrency_table(
+        {"10": {"bare": point, "ours": point}, "1000": {"bare": point, "ours": point}}
+    ).splitlines()[2:]
+
+    assert few == "| 10 | 100 µs | 100 µs | 1.00 | – | – | 1.0 · 2.0 ms | 1.0 · 2.0 ms |"
+    assert "| 10.0 KiB | 10.0 KiB |" in many
+
+
+def test_a_day_is_the_sum_of_its_outages() -> None:
+    """Extra requests count per call in the trouble, the steepest return is the worst of all."""
+    one = {
+        "trouble_s": [10, 20],
+        "calls": 50_000,
+        "failed": 3,
+        "per_call": 1.1,
+        "to_sick_per_s": 10.0,
+        "turned_away": 500,
+        "steepest_per_s": 7.0,
+    }
+    day = {"s1": {"x": one}, "s2": {"x": {**one, "to_sick_per_s": 30.0, "steepest_per_s": 9.0}}}
+    figures = scale.day_figures(day, "x")
+
+    assert figures == {
+        "failed": 6,
+        "extra": pytest.approx(0.5),
+        "to_sick_per_s": 20.0,
+        "turned_away": 0.01,
+        "steepest_per_s": 9.0,
+    }
