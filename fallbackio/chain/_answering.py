@@ -50,11 +50,12 @@ class Answering:
         reply = await self._asked(attempt, asking)
         if reply is None:
             return None
-        took_s = clock.now() - attempt.started
+        now = clock.now()
+        took_s = now - attempt.started
         route, tokens = attempt.leg.route, reply.usage.completion_tokens
-        route.durations.add(took_s)
+        route.durations.add(took_s, at=now)
         if tokens:
-            route.tempo.per_token.add(took_s / tokens)
+            route.tempo.per_token.add(took_s / tokens, at=now)
         attempt.answered(took_s)
         return await self._taken(attempt, reply)
 

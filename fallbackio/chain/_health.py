@@ -82,4 +82,4 @@ def _limit(limit: Left | None, now: float) -> Limit | None:
 
 def _times(latencies: Latencies) -> Times:
     p50_s, p95_s, p99_s = [latencies.quantile(q) for q in (0.5, 0.95, 0.99)]
-    return Times(samples=latencies.samples, p50_s=p50_s, p95_s=p95_s, p99_s=p99_s)
+    return Times(samples=latencies.samples, p50_s=p50_s, p95_s=p95_s, p99_s=p99_s, usual_s=latencies.usual())

@@ -82,9 +82,9 @@ class Latencies:
         self._usual: float | None = None
         self._looked_until = -1.0
 
-    def add(self, seconds: float, *, answered: bool = True) -> None:
-        """Take note of one attempt."""
-        self._samples.append((clock.now(), seconds, answered))
+    def add(self, seconds: float, *, answered: bool = True, at: float | None = None) -> None:
+        """Take note of one attempt; `at` is the clock's instant, for who has looked already."""
+        self._samples.append((clock.now() if at is None else at, seconds, answered))
         if len(self._samples) <= 2 * LEAST_SAMPLES:
             self._fresh_until = -1.0  # each sample still moves the picture
 
@@ -115,9 +115,10 @@ class Latencies:
         """The lowest median of answers within the last hour; `None` if there was none.
 
         The lowest, so that a brown-out does not become usual while it lasts; of an hour, so that a
-        change for good does in the end.
+        change for good does in the end.  The hour ends with the latest attempt: every answer is held
+        against this, and a look at the clock costs more than all the rest of it.
         """
-        now = clock.now()
+        now = self._samples[-1][0] if self._samples else 0.0
         if now >= self._looked_until:
             self._looked_until = now + REFRESH_S
             today = self.median_answer()

@@ -42,6 +42,7 @@ class Times:
     Attributes:
         samples: How many there are.
         p50_s, p95_s, p99_s: Seconds that half, 95 % and 99 % of them stayed within; `None` below 20.
+        usual_s: The lowest median of the last hour, which answers are held against; `None` without one.
 
     Example:
         >>> chain.health().endpoints[0].first_content.p95_s
@@ -52,6 +53,7 @@ class Times:
     p50_s: float | None
     p95_s: float | None
     p99_s: float | None
+    usual_s: float | None = None
 
 
 @frozen(kw_only=True)

@@ -108,6 +108,21 @@ async def test_a_brown_out_is_left_after_five_answers(way: str) -> None:
 
 
 @virtual_time
+async def test_health_shows_what_is_usual_beside_what_is() -> None:
+    """In a brown-out nobody else can help with, the two part."""
+    async with Simulator(seed=2) as sim:
+        a = sim.add("a", Behaviour(latency=0.5))
+        scene = Scene([a], upstream="stream")
+        async with scene.chain:
+            await scene.calls(12)
+            a.behave(Behaviour(latency=5.0))
+            await scene.calls(30)
+            times = scene.chain.health().endpoints[0].first_content
+            assert times.p50_s == pytest.approx(5, abs=0.01)
+            assert times.usual_s == pytest.approx(0.5, abs=0.01)
+
+
+@virtual_time
 async def test_plain_calls_do_not_hide_a_brown_out_from_streamed_ones() -> None:
     """Calls of both kinds by turns: it is left all the same."""
     async with Simulator(seed=2) as sim:

@@ -118,6 +118,7 @@ async def test_what_has_become_quicker_is_usual_at_once() -> None:
         latencies.add(0.5)
 
     await anyio.sleep(REFRESH_S)
+    latencies.add(0.5)
     assert latencies.usual() == 0.5
 
 
@@ -182,6 +183,7 @@ async def test_a_straggler_among_quick_ones_is_not_slow() -> None:
 
     await anyio.sleep(10)
     slow(tempo, 0.6, started=9.0)
+    slow(tempo, 0.9, started=2.0)
     assert slow(tempo, 4.0, other, started=8.9) == slow(tempo, 4.0, other, started=9.0) == ""
     assert slow(tempo, 4.0, other, started=9.1)
 
@@ -347,7 +349,27 @@ async def test_who_was_left_for_slowness_comes_back_by_an_answer_in_time() -> No
     await anyio.sleep(10)
     assert answer(0.9) == ""
     assert phase() == "closed"
+    await anyio.sleep(10)
     assert answer(1.5) == "", "it is judged as before"
+
+
+@virtual_time
+async def test_who_was_left_for_errors_comes_back_by_any_answer() -> None:
+    """A slow answer of before that comes while it is open is not why it is."""
+    tempo, other = tempo_of(0.5), tempo_of(0.5)
+    breaker = Breaker("a", BreakerPolicy(consecutive=1, jitter_ratio=0))
+    late, broken = breaker.acquire(), breaker.acquire()
+    assert late is not None
+    assert broken is not None
+    await anyio.sleep(5)
+    broken.failed()
+    tempo.end(late, breaker, slow(tempo, 5.0, other))
+
+    await anyio.sleep(5)
+    probe = breaker.acquire()
+    assert probe is not None
+    tempo.end(probe, breaker, slow(tempo, 1.5, other))
+    assert breaker.phase == "closed"
 
 
 def stragglers(lots: random.Random) -> float:
