@@ -83,7 +83,7 @@ class Answering:
     async def _taken(self, attempt: Try, reply: Reply) -> Reply | None:
         """A whole reply, if the caller takes it."""
         reply = attempt.named(reply)
-        if not await approved(attempt, reply):
+        if attempt.call.accept is not None and not await approved(attempt, reply):
             return None
         attempt.won(reply.usage)
         return reply

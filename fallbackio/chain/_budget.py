@@ -39,14 +39,14 @@ class Budget:
         self._extras: deque[int] = deque([0], maxlen=int(MEMORY_S))
         self._second = 0
 
-    def deposit(self) -> None:
+    def deposit(self, now: float) -> None:
         """A call began."""
-        self._roll()
+        self._roll(now)
         self._calls[-1] += 1
 
     def allows(self) -> bool:
         """Whether one more extra attempt may start."""
-        self._roll()
+        self._roll(clock.now())
         spent = sum(self._extras) + self._waiting
         return self.under_way < CONCURRENT_FLOOR or spent < self.ratio * sum(self._calls)
 
@@ -70,8 +70,8 @@ class Budget:
             self.under_way -= 1
             self._waiting -= 1
 
-    def _roll(self) -> None:
-        second = int(clock.now())
+    def _roll(self, now: float) -> None:
+        second = int(now)
         if second == self._second:
             return
         for _ in range(min(second - self._second, int(MEMORY_S))):

@@ -30,7 +30,8 @@ from fallbackio.model import NO_USAGE, Attempt, Embeddings, Reply, Report, Reque
 from fallbackio.observe import Fanout
 
 if TYPE_CHECKING:
-    # A setup holds what makes attempts, which belong to calls.
+    # A setup holds what makes attempts, which belong to calls; so do those that go on in the background.
+    from fallbackio.chain._background import Background
     from fallbackio.chain._setup import Setup
 
 __all__ = ["Call"]
@@ -60,11 +61,11 @@ class Call:
         "_over",
         "accept",
         "ambient",
+        "background",
         "chain",
         "continuing",
         "deadline",
         "demand",
-        "drain",
         "limits",
         "number",
         "plan",
@@ -93,7 +94,7 @@ class Call:
         timeout: float | None,
         ambient: float,
         tell: Fanout,
-        drain: Callable[[Route, Upstream, float, Callable[[], None]], bool],
+        background: Background,
         demand: Demand,
         leave: Callable[[], None],
         served_by: Callable[[Route], None] | None = None,
@@ -106,7 +107,7 @@ class Call:
         self.limits = setup.limits
         self.strategy = setup.strategy
         self.tell = tell
-        self.drain = drain
+        self.background = background  # for losers who may go on
         self.demand = demand
         self._leave = leave  # to be called once, when the call is over
         self.served_by = served_by  # told who gave the answer
@@ -172,7 +173,8 @@ class Call:
         if self.winner in (None, attempt):
             return False
         route = attempt.leg.route
-        goes_on = self.drain(route, upstream, attempt.started, attempt.arrived)
+        for_s = self.strategy.drain_losers
+        goes_on = self.background.drain(for_s, route, upstream, attempt.started, attempt.arrived)
         if goes_on:
             attempt.stays()
         return goes_on
@@ -330,7 +332,7 @@ class Call:
         self._leave()
         # Tries and their call know each other.  Without this a prompt would stay in memory until the
         # garbage collector comes round, and it would come round more often.
-        self._entries = list(self.attempts)
+        self._entries = list(self.attempts if report is None else report.attempts)
         self.winner = None
         if self.tell.listened_to:
             call_ended(self, outcome, report or self.report(), error, answer)

@@ -27,7 +27,7 @@ from fallbackio.chain._call import Call
 from fallbackio.chain._demand import Demand
 from fallbackio.chain._embedding import check_space
 from fallbackio.chain._lifecycle import Lifecycle
-from fallbackio.chain._needs import Needs, needs_of
+from fallbackio.chain._needs import NOTHING, Needs, needs_of
 from fallbackio.chain._options import CHOOSING, READING, refuse
 from fallbackio.chain._order import ordered, quickest_first, warmed
 from fallbackio.chain._plan import Plan, Route, Turn, Wait
@@ -172,6 +172,7 @@ class Coordinator(Lifecycle):
             >>> len(embeddings.vectors)
             2
         """
+        self._gate.check(self._setup.name)
         refuse(params, "embed", CHOOSING)
         request = EmbeddingRequest.of(inputs, params)
         setup = self._setup
@@ -224,6 +225,7 @@ class Coordinator(Lifecycle):
         get = setup.answering.whole if request.stream else setup.answering.plain
 
         async def ask(route: Route) -> Rehearsed:
+            self._gate.check(setup.name)
             call = self._begin(setup, request, Wish(timeout=timeout), only=route)
             try:
                 route.check(request)
@@ -242,8 +244,8 @@ class Coordinator(Lifecycle):
         self._gate.check(setup.name)
         accept = wish.accept_or(setup.accept)
         needs = setup.needs if wish.require == () else _needed(setup, wish.require)
-        for route in setup.kinds if not needs else setup.routes:
-            if not (needs and route.lacks(needs)):  # nobody asks it, so it has no say
+        for route in setup.kinds if needs is NOTHING else setup.routes:
+            if needs is NOTHING or not route.lacks(needs):  # nobody asks it, so it has no say
                 route.check(request)
         call = self._begin(setup, request, wish)
         call.plan.legs.needs = needs
@@ -267,8 +269,8 @@ class Coordinator(Lifecycle):
             demand=demand,
             overrule=setup.overrule,
         )
-        self._gate.enter(setup.name)
-        setup.budget.deposit()
+        self._gate.enter()
+        setup.budget.deposit(now)
         call = Call(
             setup=setup,
             number=next(self._numbers),
@@ -278,7 +280,7 @@ class Coordinator(Lifecycle):
             timeout=limit,
             ambient=anyio.current_effective_deadline(),
             tell=self._tell,
-            drain=partial(self._background.drain, setup.strategy.drain_losers),
+            background=self._background,
             demand=demand,
             leave=self._gate.leave,
             served_by=None if session is None else partial(session.answered, setup, session.stays),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define
 
 from fallbackio.endpoint import Price
 from fallbackio.model import Usage
@@ -30,7 +30,7 @@ class Listing(Protocol):
         ...
 
 
-@frozen
+@define(eq=False)
 class Bill:
     """What is owed for an attempt; called when somebody wants to know, since a list is slow to load."""
 

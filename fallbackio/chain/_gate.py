@@ -50,9 +50,8 @@ class Gate:
         ):
             raise _elsewhere(chain)
 
-    def enter(self, chain: str) -> None:
-        """A call begins; raises what `check` does."""
-        self.check(chain)
+    def enter(self) -> None:
+        """A call begins, after a `check`."""
         self.under_way += 1
 
     def leave(self) -> None:

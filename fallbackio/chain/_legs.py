@@ -78,7 +78,7 @@ class Legs:
 
     def could_serve(self, route: Route) -> bool:
         """Whether the call could go to this endpoint, as far as that is known."""
-        return not (self._is_too_small(route) or (self.needs and route.lacks(self.needs)))
+        return not (self._is_too_small(route) or route.lacks(self.needs))
 
     def _is_too_small(self, route: Route) -> bool:
         window = route.spec.context_window
@@ -99,11 +99,11 @@ class Legs:
             window = turn.route.spec.context_window
             text = f"{self.least_window:,} tokens and more do not fit into its window of {window:,}"
             self.skip(leg, Refused(text))
-        elif self.needs and (lacks := turn.route.lacks(self.needs)):
+        elif self.needs is not NOTHING and (lacks := turn.route.lacks(self.needs)):
             leg.barred = True
             self.skip(leg, Refused(f"it has no {lacks}"))
         elif turn.why:
             self.skip(leg, Refused(turn.why))
-        if self.needs and not leg.note and (unknown := turn.route.unknown(self.needs)):
+        if self.needs is not NOTHING and not leg.note and (unknown := turn.route.unknown(self.needs)):
             leg.note = f"not known: {unknown}"
         return leg

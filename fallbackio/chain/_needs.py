@@ -67,4 +67,4 @@ def needs_of(given: Iterable[str]) -> Needs:
         else:
             known = ", ".join(sorted(CAPABILITIES))
             raise ConfigError(f"require knows {known} and 'context>=100000', not {one!r}")
-    return Needs(frozenset(capabilities), context)
+    return Needs(frozenset(capabilities), context) if capabilities or context else NOTHING

@@ -97,7 +97,8 @@ class Route:
         return self.ramp.takes(now, self.breaker.recovered_at, lots)
 
 
-@frozen
+# These two are made for every call, and to make a frozen one takes three times as long.
+@define(eq=False)
 class Turn:
     """An endpoint at its place in the order; a `postponed` one comes after all others, and may say why."""
 
@@ -107,7 +108,7 @@ class Turn:
     note: str = ""  # for the attempt's entry in the ledger
 
 
-@frozen
+@define(eq=False)
 class Send:
     """Send to this endpoint now; whoever gets it must settle the permit."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import frozen
+from attrs import define
 
 from fallbackio.chain._accept import Accept, checked
 from fallbackio.chain._settings import Limits
@@ -30,7 +30,7 @@ class Unset:
 UNSET = Unset()
 
 
-@frozen(kw_only=True)
+@define(kw_only=True, eq=False)  # not frozen, because one is made for every call
 class Wish:
     """One call's own settings; those that are not given are the chain's."""
 

@@ -180,7 +180,8 @@ class Room:
     def heard(self, now: float, taken: Taken, requests: Limited | None, tokens: Limited | None) -> None:
         """The provider has taken a request in, and says what is left with that one counted."""
         self.shared.counted(taken)
-        self.shared.learn(now, requests, tokens)
+        if requests is not None or tokens is not None:
+            self.shared.learn(now, requests, tokens)
 
     def free(self, taken: Taken) -> None:
         """The provider is done with it, though what it used is not known yet."""
@@ -237,8 +238,9 @@ class Shared:
         """A request is sent."""
         self.requests_out += 1
         self.tokens_out += tokens
-        for limit, need in self._limits(tokens):
-            limit.take(now, need)
+        if not self.is_open:
+            for limit, need in self._limits(tokens):
+                limit.take(now, need)
 
     def counted(self, taken: Taken) -> None:
         """From now on the provider knows of this one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 
 import fallbackio
+from fallbackio import clock
 from fallbackio.chain._budget import CONCURRENT_FLOOR, Budget
 from fallbackio.errors import RateLimited
 from fallbackio.testing import ScriptedEndpoint, answers, fails, virtual_time
@@ -15,7 +16,7 @@ async def test_a_wait_that_is_over_is_not_spent() -> None:
     """A repeat that waited and was not made after all has cost nothing."""
     budget = Budget(0.5)
     for _ in range(8):
-        budget.deposit()
+        budget.deposit(clock.now())
     for _ in range(10):
         with budget.held():
             assert budget.under_way == 1
@@ -50,7 +51,7 @@ async def test_whoever_waits_counts_as_if_it_were_made() -> None:
     """Repeats that wait for their turn hold their places, or all would go at once."""
     budget = Budget(0.5)
     for _ in range(8):
-        budget.deposit()
+        budget.deposit(clock.now())
 
     with budget.held(), budget.held(), budget.held():
         assert budget.allows()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from fallbackio import Hedge
+from fallbackio import Hedge, clock
 from fallbackio.chain._budget import CONCURRENT_FLOOR, Budget
 from fallbackio.chain._latency import REFRESH_S, Latencies
 from fallbackio.chain._strategy import FLOOR_S, MOST_MEDIANS
@@ -35,7 +35,7 @@ async def test_a_quiet_time_saves_nothing_up() -> None:
     """Deposits are forgotten ten seconds later, to the second."""
     budget = overdrawn()
     for _ in range(100):
-        budget.deposit()
+        budget.deposit(clock.now())
 
     await anyio.sleep(9.9)
     assert budget.allows()
@@ -49,7 +49,7 @@ async def test_what_was_spent_is_forgotten_too() -> None:
     budget = overdrawn()
     await anyio.sleep(5)
     for _ in range(15):
-        budget.deposit()
+        budget.deposit(clock.now())
 
     await anyio.sleep(4.9)
     assert not budget.allows(), "three are spent, and three is a fifth of fifteen"
