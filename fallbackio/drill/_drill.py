@@ -35,6 +35,7 @@ def drill(
     duration_s: float | None = None,
     seed: int | None = None,
     streaming: bool = True,
+    embedding: bool = False,
     sick: str | None = None,
     name: str | None = None,
     real_time: bool = False,
@@ -53,6 +54,7 @@ def drill(
         duration_s: Length of the scenario, which is stretched.
         seed: In place of the scenario's.
         streaming: Whether calls are streamed.
+        embedding: Whether calls are for vectors (`chain.embed`), of a chain of one embedding model.
         sick: The endpoint that is to be in trouble, in place of the first.
         name: Of the chain, where the file has several; what reports call it.
         real_time: Whether time passes.
@@ -71,7 +73,8 @@ def drill(
         given=given(chain, name, **settings),
         scenario=_meant(scenario, seed).at(rate=rate, duration_s=duration_s),
         sick=sick,
-        streaming=streaming,
+        streaming=streaming and not embedding,
+        embedding=embedding,
         real_time=real_time,
     )
     return carried_out(plan, on_tick=on_tick)

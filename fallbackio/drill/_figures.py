@@ -42,6 +42,7 @@ def result_of(run: Run) -> Result:
         scenario=scenario.name,
         summary=scenario.summary,
         streaming=plan.streaming,
+        embedding=plan.embedding,
         rate=scenario.rate,
         duration_s=scenario.duration_s,
         seed=scenario.seed,

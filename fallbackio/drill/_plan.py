@@ -21,6 +21,7 @@ class Plan:
         scenario: What happens, with its rate, length and seed.
         sick: The endpoint that is to be in trouble, in place of the first.
         streaming: Whether calls are streamed.
+        embedding: Whether they are for vectors, which nobody streams.
         real_time: Whether time passes.
         parts: Who plays what, by the names of the endpoints.
 
@@ -32,6 +33,7 @@ class Plan:
     scenario: Scenario
     sick: str | None = None
     streaming: bool = True
+    embedding: bool = False
     real_time: bool = False
     parts: Mapping[str, Part] = field(init=False)
 

@@ -259,6 +259,7 @@ class Result:
         chain: What the chain is called.
         scenario, summary: What happened.
         streaming: Whether calls were streamed.
+        embedding: Whether they were for vectors.
         rate, duration_s, seed: The load, and the chance.
         endpoints: The chain's endpoints, in order.
         phases: The figures of each phase.
@@ -277,6 +278,7 @@ class Result:
     scenario: str
     summary: str
     streaming: bool
+    embedding: bool
     rate: float
     duration_s: float
     seed: int
@@ -361,6 +363,7 @@ class Result:
             "scenario": self.scenario,
             "summary": self.summary,
             "streaming": self.streaming,
+            "embedding": self.embedding,
             "rate": self.rate,
             "duration_s": self.duration_s,
             "seed": self.seed,

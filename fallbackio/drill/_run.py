@@ -22,8 +22,8 @@ from fallbackio.drill._record import Call, Log
 from fallbackio.drill._rules import Referee, texts_of
 from fallbackio.drill._watch import Watch, reason, requests_of
 from fallbackio.endpoint import Endpoint
-from fallbackio.errors import AttemptError, FallbackError
-from fallbackio.model import Report
+from fallbackio.errors import AttemptError, ConfigError, FallbackError
+from fallbackio.model import Reply, Report
 from fallbackio.simulator import Phase, SimulatedEndpoint, Simulator, play
 
 __all__ = ["Run", "Tick"]
@@ -166,19 +166,24 @@ class Run:
         due_s, _ = self._under_way[number]
         ttft_s: float | None = None
         try:
-            if self.plan.streaming:
+            if self.plan.embedding:
+                report = (await chain.embed(_QUESTION)).report
+            elif self.plan.streaming:
                 async with chain.stream(_QUESTION) as stream:
                     ttft_s = self._now() - due_s
                     async for _ in stream:
                         pass
-                reply = stream.reply
+                report = self._judged(number, stream.reply)
             else:
-                reply = await chain.complete(_QUESTION)
+                report = self._judged(number, await chain.complete(_QUESTION))
         except FallbackError as error:
             self._ended(number, Report(attempts=error.attempts), ttft_s, error)
             return
+        self._ended(number, report, ttft_s, None)
+
+    def _judged(self, number: int, reply: Reply) -> Report:
         self.referee.answer(number, reply)
-        self._ended(number, reply.report, ttft_s, None)
+        return reply.report
 
     def _ended(self, number: int, report: Report, ttft_s: float | None, error: FallbackError | None) -> None:
         due_s, phase = self._under_way.pop(number)
@@ -215,6 +220,8 @@ class Run:
 def _why(error: FallbackError) -> str:
     """Why a call failed: its error, and what each endpoint failed with."""
     kind = type(error).__name__
+    if isinstance(error, ConfigError):
+        return f"{kind}: {error}"  # it is the chain's own mistake, and says what to do
     causes = dict.fromkeys(
         f"{one.endpoint} {reason(one.error)}"
         for one in error.attempts

@@ -100,6 +100,19 @@ def test_plain_calls_have_no_first_content() -> None:
     assert result.total.latency.p50 == pytest.approx(0.4, abs=1e-3)
 
 
+def test_an_embedding_model_is_asked_for_vectors() -> None:
+    """A chain of an embedding model is drilled by what it is for; models that do not mix are said."""
+    model = "text-embedding-3-small"
+    chain = [f"openai/{model}", Endpoint(model, name="own", vendor="v", base_url="http://v/v1")]
+    result = drilled(Status(503), chain, embedding=True)
+    mixed = drilled(None, CHAIN[:1] + chain, embedding=True)
+
+    result.require(success=1.0)
+    assert result.phase("outage").served == {"own": result.phase("outage").calls}
+    assert (result.streaming, result.embedding, result.total.ttft) == (False, True, None)
+    assert "ConfigError: " in next(iter(mixed.total.errors))
+
+
 def test_a_call_counts_where_it_is_made() -> None:
     """A call of the last healthy second that ends in the outage is a healthy call."""
     result = drilled(Silence(), attempt_timeout=5)

@@ -49,6 +49,9 @@ _Duration = Annotated[
 ]
 _Seed = Annotated[int | None, typer.Option(metavar="N", help="The same seed gives the same report.")]
 _Streaming = Annotated[bool, typer.Option(help="Whether calls are streamed.")]
+_Embed = Annotated[
+    bool, typer.Option("--embed", help="Calls are for vectors, of a chain of one embedding model.")
+]
 _Sick = Annotated[
     str | None, typer.Option(metavar="ENDPOINT", help="Who is in trouble; by default the first endpoint.")
 ]
@@ -79,6 +82,7 @@ def drill(
     duration: _Duration = None,
     seed: _Seed = None,
     streaming: _Streaming = True,
+    embed: _Embed = False,
     sick: _Sick = None,
     real_time: _RealTime = False,
     require: _Require = None,
@@ -104,6 +108,7 @@ def drill(
             chains=chains_of(chains, chain_name, compare=compare),
             scenarios=shown,
             streaming=streaming,
+            embedding=embed,
             sick=sick,
             real_time=real_time,
             limits=limits_of(require),
@@ -160,6 +165,7 @@ def _row(order: Order, one: Scenario) -> list[Result]:
                 one,
                 name=name,
                 streaming=order.streaming,
+                embedding=order.embedding,
                 sick=order.sick,
                 real_time=order.real_time,
                 on_tick=progress.tick,

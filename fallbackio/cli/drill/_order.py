@@ -29,6 +29,7 @@ class Order:
         chains: By what reports call them.
         scenarios: Each is played to all chains.
         streaming: Whether calls are streamed.
+        embedding: Whether they are for vectors.
         sick: Who is in trouble, in place of the first endpoint.
         real_time: Whether time passes.
         limits: What must hold, as `Result.shortcomings` takes it.
@@ -39,6 +40,7 @@ class Order:
     chains: Mapping[str, ChainFile]
     scenarios: Sequence[Scenario]
     streaming: bool
+    embedding: bool
     sick: str | None
     real_time: bool
     limits: Mapping[str, float]

@@ -42,7 +42,7 @@ def verdict(result: Result) -> tuple[str, bool]:
 
 def load(result: Result) -> str:
     """How many calls of which kind were made, and how."""
-    kind = "streamed" if result.streaming else "plain"
+    kind = "embedding" if result.embedding else "streamed" if result.streaming else "plain"
     calls = f"{result.total.calls:,} {kind} call{'' if result.total.calls == 1 else 's'}"
     return f"{calls} in {_span(result.duration_s)}, {result.rate:g} a second on average, seed {result.seed}"
 
