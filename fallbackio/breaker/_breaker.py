@@ -49,8 +49,8 @@ _DEFAULT = BreakerPolicy()
 class Breaker(Circuit):
     """Watches one endpoint and says when to leave it alone.
 
-    *Closed*, everybody passes.  It opens on a run of hard failures, on a failure ratio, or on one
-    fatal failure; see `BreakerPolicy`.  *Open*, nobody passes until the open period is over.  The
+    *Closed*, everybody passes.  It opens on a run of hard failures or slow answers, on a failure ratio,
+    or on one fatal failure; see `BreakerPolicy`.  *Open*, nobody passes until the open period is over.  The
     first to ask after that becomes the probe and the breaker is *half open*: others are refused
     until the probe answered (closed, with an empty window), failed (open, for longer), left (the
     next to ask becomes the probe) or was beaten in a race (the same, but only after `open_s`).
