@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from fallbackio.drill._drill import Tick, drill
 from fallbackio.drill._given import Drillable
+from fallbackio.drill._limits import check_limits
 from fallbackio.drill._record import Call, Move
-from fallbackio.drill._result import (
-    Afterwards,
-    Cast,
-    Failover,
-    Figures,
-    Quantiles,
-    Result,
-    Troubled,
-    check_limits,
-)
+from fallbackio.drill._result import Result
 from fallbackio.drill._rules import Breach
+from fallbackio.drill._values import Afterwards, Cast, Failover, Figures, Quantiles, Troubled
 
 __all__ = [
     "Afterwards",

@@ -10,8 +10,9 @@ from typing import TypeVar
 import attrs
 
 from fallbackio.drill._record import Call
-from fallbackio.drill._result import Afterwards, Cast, Failover, Figures, Quantiles, Result, Troubled
+from fallbackio.drill._result import Result
 from fallbackio.drill._run import Run
+from fallbackio.drill._values import Afterwards, Cast, Failover, Figures, Quantiles, Troubled
 from fallbackio.drill._watch import Found
 
 __all__ = ["result_of"]

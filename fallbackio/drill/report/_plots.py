@@ -24,7 +24,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fallbackio.drill._record import Call
-from fallbackio.drill._result import Quantiles, Result
+from fallbackio.drill._result import Result
+from fallbackio.drill._values import Quantiles
 
 __all__ = ["Key", "Plot", "plots"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import frozen
 
-from fallbackio.drill._result import Cast, Figures, Quantiles
+from fallbackio.drill._values import Cast, Figures, Quantiles
 from fallbackio.drill.report._words import NONE, dollars, plain, seconds, share, success
 
 __all__ = ["Row", "measures", "moves", "served"]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from fallbackio.drill._result import Figures, Result, Troubled
+from fallbackio.drill._result import Result
+from fallbackio.drill._values import Figures, Troubled
 
 __all__ = [
     "NONE",
