@@ -3,13 +3,14 @@
 What is given and what the provider tells of its limits are kept apart, and both hold.  A request takes
 what it is estimated to need before it is sent and settles for what it used.  The odd rule: what the
 provider says of its remaining room does not know of the requests that are on their way to it, so those
-are taken off again.
+are taken off again.  And what it says holds until the reset that it names, a minute at least: what is held to
+after that is a guess, which ends with the first answer that says nothing of a limit.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, Self
 
 from attrs import define, field
 
@@ -28,9 +29,11 @@ class Limit(Protocol):
 
     Attributes:
         limit: What the whole of it is.
+        until: The instant to which it holds; infinite for one that was given.
     """
 
     limit: float
+    until: float
 
     def left_at(self, now: float) -> float:
         """What is left now."""
@@ -65,11 +68,12 @@ class Bucket:
     rate: float  # per second
     left: float
     at: float
+    until: float = math.inf
 
     @classmethod
-    def per_minute(cls, limit: float) -> Bucket:
+    def per_minute(cls, limit: float, now: float = 0.0) -> Self:
         """A full one."""
-        return cls(limit, limit / MINUTE_S, limit, 0.0)
+        return cls(limit, limit / MINUTE_S, limit, now)
 
     def left_at(self, now: float) -> float:
         return min(self.limit, self.left + self.rate * max(0.0, now - self.at))
@@ -102,6 +106,16 @@ class Bucket:
 
 
 @define(eq=False)
+class Guess(Bucket):
+    """What a limit may be of which nothing was said for long: as much in a minute as it was in all."""
+
+    @classmethod
+    def after(cls, limit: Limit, now: float) -> Guess | None:
+        """In the place of `limit`; none if that had no size."""
+        return cls.per_minute(limit.limit, now) if limit.limit > 0 else None
+
+
+@define(eq=False)
 class Window:
     """A limit of which nothing comes back before all of it does."""
 
@@ -109,6 +123,7 @@ class Window:
     left: float
     resets_at: float
     length_s: float  # the longest that was seen to be left of it
+    until: float = math.inf
 
     def left_at(self, now: float) -> float:
         return self.left if now < self.resets_at else self.limit
@@ -167,8 +182,8 @@ class Room:
     def opens_at(self, now: float) -> float:
         """The instant before which there is no room, whoever leaves: requests are not given back."""
         at = now
-        for limit in (self.shared.given_requests, self.shared.requests):
-            at = at if limit is None else max(at, limit.free_at(now, 1))
+        for limit in (self.shared.given_requests, _holding(self.shared.requests, now)):
+            at = at if limit is None else max(at, _free_at(limit, now, 1))
         return at
 
     def enter(self, now: float, tokens: float) -> Taken:
@@ -180,7 +195,7 @@ class Room:
     def heard(self, now: float, taken: Taken, requests: Limited | None, tokens: Limited | None) -> None:
         """The provider has taken a request in, and says what is left with that one counted."""
         self.shared.counted(taken)
-        if requests is not None or tokens is not None:
+        if requests is not None or tokens is not None or not self.shared.is_open:
             self.shared.learn(now, requests, tokens)
 
     def free(self, taken: Taken) -> None:
@@ -230,8 +245,8 @@ class Shared:
     def free_at(self, now: float, tokens: float) -> float:
         """The instant from which a request of so many tokens fits."""
         at = now
-        for limit, need in self._limits(tokens):
-            at = max(at, limit.free_at(now, need))
+        for limit, need in self._limits(now, tokens):
+            at = max(at, _free_at(limit, now, need))
         return at
 
     def take(self, now: float, tokens: float) -> None:
@@ -239,7 +254,8 @@ class Shared:
         self.requests_out += 1
         self.tokens_out += tokens
         if not self.is_open:
-            for limit, need in self._limits(tokens):
+            self.requests, self.tokens = _holding(self.requests, now), _holding(self.tokens, now)
+            for limit, need in self._limits(now, tokens):
                 limit.take(now, need)
 
     def counted(self, taken: Taken) -> None:
@@ -261,23 +277,22 @@ class Shared:
 
     def tightest(self, now: float) -> tuple[Limit | None, Limit | None]:
         """The limits on requests and on tokens of which there is least left, given or learnt."""
-        return _tighter(now, self.given_requests, self.requests), _tighter(
-            now, self.given_tokens, self.tokens
+        return (
+            _tighter(now, self.given_requests, _holding(self.requests, now)),
+            _tighter(now, self.given_tokens, _holding(self.tokens, now)),
         )
 
     def learn(self, now: float, requests: Limited | None, tokens: Limited | None) -> None:
         """What the provider's headers say."""
-        if requests is not None:
-            self.requests = _learnt(self.requests, now, requests, self.requests_out)
-        if tokens is not None:
-            self.tokens = _learnt(self.tokens, now, tokens, self.tokens_out)
+        self.requests = _learnt(self.requests, now, requests, self.requests_out)
+        self.tokens = _learnt(self.tokens, now, tokens, self.tokens_out)
 
-    def _limits(self, tokens: float) -> list[tuple[Limit, float]]:
+    def _limits(self, now: float, tokens: float) -> list[tuple[Limit, float]]:
         needs = (
             (self.given_requests, 1.0),
-            (self.requests, 1.0),
+            (_holding(self.requests, now), 1.0),
             (self.given_tokens, tokens),
-            (self.tokens, tokens),
+            (_holding(self.tokens, now), tokens),
         )
         return [(limit, need) for limit, need in needs if limit is not None]
 
@@ -286,13 +301,27 @@ def _tighter(now: float, *limits: Limit | None) -> Limit | None:
     return min([one for one in limits if one is not None], key=lambda one: one.left_at(now), default=None)
 
 
-def _learnt(limit: Limit | None, now: float, said: Limited, out: float) -> Limit:
+def _holding(limit: Limit | None, now: float) -> Limit | None:
+    """What is to be held to now of what was learnt."""
+    return limit if limit is None or now < limit.until else Guess.after(limit, now)
+
+
+def _free_at(limit: Limit, now: float, need: float) -> float:
+    return min(limit.free_at(now, need), limit.until)
+
+
+def _learnt(limit: Limit | None, now: float, said: Limited | None, out: float) -> Limit | None:
+    if said is None:
+        # An answer may lack its headers, as a proxy's own do; a limit that was due to be heard of is over.
+        held = _holding(limit, now)
+        return None if isinstance(held, Guess) else held
     kind = Window if said.at_once and said.reset_s is not None else Bucket
-    if not isinstance(limit, kind):
+    if type(limit) is not kind:  # none, or a guess, or of the other kind
         whole = said.limit or said.remaining
         if kind is Window:
             limit = Window(whole, said.remaining, now, 0.0)
         else:
             limit = Bucket(whole, whole / MINUTE_S, said.remaining, now)
     limit.learn(now, said, out)
+    limit.until = now + max(said.reset_s or 0.0, MINUTE_S)
     return limit

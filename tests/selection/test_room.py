@@ -116,14 +116,14 @@ def test_what_is_given_holds_beside_what_is_learnt() -> None:
 def test_a_window_comes_back_at_once() -> None:
     """Where a limit is a fixed window nothing of it comes back before its end."""
     room = Room()
-    room.heard(0, room.enter(0, 0), Said(remaining=1, limit=20, reset_s=30, at_once=True), None)
+    room.heard(0, room.enter(0, 0), Said(remaining=1, limit=20, reset_s=20, at_once=True), None)
     assert room.free_at(0, 0) == 0
     room.enter(0, 0)
-    assert [room.free_at(now, 0) for now in (0, 15, 29, 30, 31)] == [30, 30, 30, 30, 31]
+    assert [room.free_at(now, 0) for now in (0, 15, 19, 20, 21)] == [20, 20, 20, 20, 21]
     for _ in range(20):
-        assert room.free_at(31, 0) == 31
-        room.enter(31, 0)
-    assert room.free_at(31, 0) == 61, "nobody has said anything of the next one, so it is as long"
+        assert room.free_at(21, 0) == 21
+        room.enter(21, 0)
+    assert room.free_at(21, 0) == 41, "nobody has said anything of the next one, so it is as long"
 
 
 def test_a_window_may_be_smaller_than_a_request() -> None:
@@ -212,6 +212,89 @@ def test_little_that_is_gone_tells_no_rate() -> None:
     assert shared.requests.rate == pytest.approx(10 / 60)
     shared.learn(0, Said(remaining=0, limit=10, reset_s=1.8), None)
     assert shared.requests.rate == pytest.approx(5)
+
+
+def answered(room: Room, now: float, requests: Said | None = None) -> None:
+    """A request goes out and its answer comes, with or without a word on limits."""
+    taken = room.enter(now, 0)
+    room.heard(now, taken, requests, None)
+    room.leave(now, taken, None)
+
+
+TIGHT = {
+    "a window": Said(remaining=1, limit=1, reset_s=3600, at_once=True),
+    "what remains of a window": Said(remaining=0, reset_s=3600, at_once=True),
+    "a bucket": Said(remaining=0, limit=1, reset_s=3600),
+    "what remains": Said(remaining=0),
+    "a moment": Said(remaining=0, limit=1, reset_s=0.006),
+}
+
+
+@pytest.mark.parametrize("said", TIGHT.values(), ids=TIGHT)
+def test_what_is_not_said_again_holds_no_longer(said: Said) -> None:
+    """Where headers stop coming, the first answer without them after the reset, or a minute, ends it."""
+    room = Room()
+    answered(room, 0, said)
+    over = max(60.0, said.reset_s or 0.0)
+
+    answered(room, 1)
+    assert room.shared.requests is not None, "an answer between, of a proxy perhaps, says nothing of it"
+    assert room.free_at(over, 0) == over
+    answered(room, over)
+    assert room.is_open
+    for _ in range(100):
+        assert room.free_at(over, 0) == over
+        answered(room, over)
+
+
+@pytest.mark.parametrize("said", TIGHT.values(), ids=TIGHT)
+def test_nobody_is_held_back_for_longer_than_was_said(said: Said) -> None:
+    """Nor than a minute, where nothing was said or nothing is answered any more: it need not be for ever."""
+    room = Room()
+    answered(room, 0, said)
+    now, until = 0.0, max(60.0, said.reset_s or 0.0)
+    for _ in range(20):
+        at = room.free_at(now, 0)
+        assert now <= at <= until
+        assert room.opens_at(now) <= until
+        until = max(until, at + 60)
+        now = at
+        room.leave(now, room.enter(now, 0), None)  # which fails without a word
+
+
+def test_what_was_learnt_is_kept_while_nobody_asks() -> None:
+    """After a quiet hour the first of a crowd go, as many as the limit, and their answers say more."""
+    room = Room()
+    answered(room, 0, Said(remaining=59, limit=60, reset_s=1))
+
+    for _ in range(60):
+        assert room.free_at(3600, 0) == 3600
+        room.enter(3600, 0)
+
+    assert 3600 < room.free_at(3600, 0) <= 3661
+    assert not room.is_open
+
+
+def test_what_is_said_again_is_no_guess() -> None:
+    """After a quiet hour the first answer's headers count, and an answer without them changes nothing."""
+    room = Room()
+    answered(room, 0, Said(remaining=9, limit=10, reset_s=1))
+    answered(room, 3600, Said(remaining=0, limit=10, reset_s=9))
+    answered(room, 3600.5)
+
+    assert isinstance(room.shared.requests, Bucket)
+    assert room.shared.requests.rate == pytest.approx(1)
+
+
+def test_health_shows_what_binds() -> None:
+    """A limit that holds no longer as it was said is shown as what is held to in its place."""
+    room = Room()
+    answered(room, 0, Said(remaining=0, limit=10, reset_s=3600, at_once=True))
+
+    for now, left in ((3599.0, 0.0), (3600.0, 10.0)):
+        shown, _ = room.shared.tightest(now)
+        assert shown is not None
+        assert shown.left_at(now) == left
 
 
 def test_a_group_shares() -> None:
