@@ -9,6 +9,8 @@ import orjson
 import pytest
 from cli_kit import invoke
 
+from fallbackio.cli.drill._progress import Progress
+
 TOML = """
 [chain.main]
 steps = ["openai/gpt-4o-mini", "anthropic/claude-3-5-haiku-latest"]
@@ -212,6 +214,20 @@ def test_a_page_that_cannot_be_made_is_said_before_the_drill(
     assert done.code == 2
     assert "pip install 'fallbackio[report]'" in done.err
     assert done.out == ""
+    assert not page.exists()
+
+
+def test_an_interrupt_ends_it_quietly(ours: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle is exit code 130, without a traceback, half a report or a page."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Progress, "tick", interrupted)
+    page = tmp_path / "page.html"
+    done = invoke("drill", ours, *SHORT, "--html", str(page))
+
+    assert (done.code, done.out, done.err) == (130, "", "")
     assert not page.exists()
 
 

@@ -9,11 +9,12 @@ import sys
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import attrs
 import pytest
 from drill_kit import CHAIN, FIRST, drilled, outage
 
 from fallbackio.drill import Result, drill
-from fallbackio.drill.report import html
+from fallbackio.drill.report import html, load
 from fallbackio.errors import ConfigError
 from fallbackio.simulator import Status
 
@@ -74,6 +75,15 @@ def test_it_says_what_happened(result: Result, page: str) -> None:
         "was in trouble from 20 s to 40 s",
     ):
         assert word in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(40, "40 s"), (90, "90 s"), (600, "10 min"), (253, "4 min 13 s"), (7200, "2 h"), (13590, "3 h 46 min")],
+)
+def test_how_long_a_drill_is_can_be_read(seconds: float, said: str, result: Result) -> None:
+    """Minutes and hours have no decimals."""
+    assert f" in {said}, " in load(attrs.evolve(result, duration_s=seconds))
 
 
 def test_its_tags_match(page: str) -> None:

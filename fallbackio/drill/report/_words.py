@@ -113,7 +113,9 @@ def _span(duration_s: float) -> str:
     """How long a part of a scenario is, or at which second it begins."""
     if duration_s < 120:
         return f"{duration_s:.3g} s"
-    return f"{duration_s / 60:.3g} min" if duration_s < 7200 else f"{duration_s / 3600:.3g} h"
+    unit, part, whole = ("min", "s", 60) if duration_s < 7200 else ("h", "min", 3600)
+    large, rest = divmod(round(duration_s / (whole / 60)), 60)
+    return f"{large} {unit} {rest} {part}" if rest else f"{large} {unit}"
 
 
 def dollars(value: float | None) -> str:
