@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
-from itertools import islice
 
 from fallbackio import clock
 
@@ -27,8 +26,10 @@ MOST_SAMPLES = 512
 MEMORY_S = 600.0
 # How long a sorted copy serves (Finagle's figure).
 REFRESH_S = 3.0
-# The latest so many answers tell how an endpoint is doing now.
+# The latest so many answers tell how an endpoint is doing now; and where calls are few, if they are not
+# older than this, what is usual.
 FEW = 20
+FEW_MEMORY_S = 3600.0
 
 
 def median(values: Iterable[float]) -> float | None:
@@ -70,11 +71,21 @@ class Lowest:
 class Latencies:
     """The latest times of one endpoint, in seconds: to first content, or to a whole plain answer."""
 
-    __slots__ = ("_answered", "_fresh_until", "_looked_until", "_medians", "_samples", "_sorted", "_usual")
+    __slots__ = (
+        "_answered",
+        "_fresh_until",
+        "_latest",
+        "_looked_until",
+        "_medians",
+        "_samples",
+        "_sorted",
+        "_usual",
+    )
 
     def __init__(self) -> None:
         # (instant, seconds, whether it was an answer); what was cut is known only to take longer.
         self._samples: deque[tuple[float, float, bool]] = deque(maxlen=MOST_SAMPLES)
+        self._latest: deque[tuple[float, float]] = deque(maxlen=FEW)  # of the answers, however old
         self._sorted: list[float] = []
         self._answered: list[float] = []
         self._fresh_until = -1.0
@@ -84,7 +95,10 @@ class Latencies:
 
     def add(self, seconds: float, *, answered: bool = True, at: float | None = None) -> None:
         """Take note of one attempt; `at` is the clock's instant, for who has looked already."""
-        self._samples.append((clock.now() if at is None else at, seconds, answered))
+        now = clock.now() if at is None else at
+        self._samples.append((now, seconds, answered))
+        if answered:
+            self._latest.append((now, seconds))
         if len(self._samples) <= 2 * LEAST_SAMPLES:
             self._fresh_until = -1.0  # each sample still moves the picture
 
@@ -121,7 +135,7 @@ class Latencies:
         now = self._samples[-1][0] if self._samples else 0.0
         if now >= self._looked_until:
             self._looked_until = now + REFRESH_S
-            today = self.median_answer()
+            today = self.median_answer() or self._median_of_few(now)
             if today is not None:
                 self._medians.add(now, today)
             self._usual = self._medians.at(now)
@@ -130,16 +144,19 @@ class Latencies:
     def recent(self) -> float | None:
         """The median of the latest answers, `FEW` at most; `None` without any."""
         since = clock.now() - MEMORY_S
-        answers = (seconds for at, seconds, answered in reversed(self._samples) if answered and at >= since)
-        return median(islice(answers, FEW))
+        return median([seconds for at, seconds in self._latest if at >= since])
 
     def begin_anew(self) -> None:
         """Forget all but the latest answers: what was usual is not any more."""
-        answers = [sample for sample in self._samples if sample[2]]
-        self._samples = deque(answers[-FEW:], maxlen=MOST_SAMPLES)
+        latest = [(at, seconds, True) for at, seconds in self._latest]
+        self._samples = deque(latest, maxlen=MOST_SAMPLES)
         self._sorted, self._answered = [], []
         self._medians = Lowest()
         self._fresh_until = self._looked_until = -1.0
+
+    def _median_of_few(self, now: float) -> float | None:
+        enough = len(self._latest) == FEW and self._latest[0][0] >= now - FEW_MEMORY_S
+        return median([seconds for _, seconds in self._latest]) if enough else None
 
     def _refresh(self) -> None:
         if len(self._samples) < LEAST_SAMPLES:

@@ -76,10 +76,10 @@ class Hedge:
     Attributes:
         delay: Seconds without a first content after which the next is asked; `"adaptive"`: the
             (1 - extra_load) quantile of the endpoint's own times to first content, so that about
-            that share of calls is hedged, at least 0.1 s, at most four medians, and no hedge below 20
-            samples.  Each
-            further candidate waits twice as long.  The first sign of life (the provider has
-            accepted the request) starts the delay anew, once.
+            that share of calls is hedged, at least 0.1 s, at most four medians (today's or the
+            usual one, whichever is less), and no hedge below 20 samples.  Each further candidate
+            waits twice as long.  The first sign of life (the provider has accepted the request)
+            starts the delay anew, once.
         extra_load: Share of extra requests, over 0 and up to 1; also the chain's budget for all
             extra attempts, see `RetryPolicy.budget_ratio`.
         max_parallel: Attempts under way at once, 2 or more.

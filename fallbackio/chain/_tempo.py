@@ -43,7 +43,7 @@ __all__ = ["Tempo"]
 LEAST_S = 0.5
 # An answer within this share of what would be slow was in time.
 IN_TIME = 0.5
-# Prompts are read at 5,000 to 20,000 tokens per second by public models, by one's own server at less.
+# On the slow side on purpose: what a prompt explains too much only hides a brown-out for that prompt.
 PROMPT_TOKENS_PER_S = 2000.0
 # Another is better if it takes less than this share: not worth leaving the first choice for less.
 BETTER = 0.5
@@ -66,8 +66,8 @@ class Tempo:
     per_token: Latencies = field(factory=Latencies)
     prompts: deque[int] = field(default=Factory(lambda: deque(maxlen=FEW)))
     _is_left: bool = False  # its breaker has opened because it was slow, and has not closed since
-    _in_time_at: float = -math.inf  # when the latest call began of those that were answered in time
-    _excused_until: float = -math.inf
+    _in_time_at: float = -math.inf  # when the call began that began last of those answered in time
+    _excused_until: float = -math.inf  # until when nobody is worth a try of whom nothing is known
 
     def usual_s(self, tokens: int | None) -> float | None:
         """Seconds that are usual for a plain answer of so many tokens, or to the first content."""

@@ -96,25 +96,27 @@ class Try:
     def _settle(self, usage: Usage | None) -> None:
         """The breaker learns that it answered, or that it did so too late to be of use."""
         route = self.leg.route
-        if usage is not None and usage.prompt_tokens:
-            route.tempo.prompts.append(usage.prompt_tokens)
         slow = self._slowness(usage)
         route.tempo.end(self._permit, route.breaker, slow)
+        if usage is not None and usage.prompt_tokens:
+            route.tempo.prompts.append(usage.prompt_tokens)
         if slow:
             self.note(f"slow: {slow}")
             route.ramp.failed(clock.now(), route.breaker.recovered_at)
 
     def _slowness(self, usage: Usage | None) -> str:
         """What was slow about its answer; empty if nothing was, or nobody can tell."""
-        medians = self.leg.route.breaker.policy.slow_medians
-        if self._answered_s is None or medians is None:
+        seconds, medians = self._answered_s, self.leg.route.breaker.policy.slow_medians
+        if seconds is None or medians is None:
             return ""
-        tokens = None if self.ttft_s is not None else usage.completion_tokens if usage is not None else 0
-        if tokens == 0:  # a plain answer, of unknown length
-            return ""
+        tokens: int | None = None  # a stream is measured by its first content
+        if self.ttft_s is None:
+            tokens = usage.completion_tokens if usage is not None else 0
+            if not tokens:  # nobody knows how long an answer it was
+                return ""
         return self.leg.route.tempo.slow(
             self.started,
-            self._answered_s,
+            seconds,
             tokens,
             medians=medians,
             prompt=self._prompt_tokens,

@@ -107,6 +107,24 @@ async def test_a_brown_out_is_left_after_five_answers(way: str) -> None:
             assert told[0] == f"5 failures in a row ({what} after 5.00 s, usually 0.50 s)"
 
 
+@pytest.mark.parametrize("way", ["plain", "sequence"])
+@virtual_time
+async def test_a_call_a_minute_is_enough_to_see_a_brown_out(way: str) -> None:
+    """Half an hour shows what is usual; five late answers, and all but the probes go elsewhere."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", WELL), sim.add("b", WELL)
+        scene = Scene([a, b], **WAYS[way])
+        async with scene.chain:
+            await scene.calls(1800, per_s=1 / 60)
+            a.behave(SICK)
+            await scene.calls(1200, per_s=1 / 60)
+            assert scene.by[:5] == ["a"] * 5
+            assert scene.by[5:].count("a") <= 8, "probes"
+            a.behave(WELL)
+            await scene.calls(600, per_s=1 / 60)
+            assert scene.by[-3:] == ["a"] * 3
+
+
 @virtual_time
 async def test_health_shows_what_is_usual_beside_what_is() -> None:
     """In a brown-out nobody else can help with, the two part."""

@@ -122,6 +122,22 @@ async def test_what_has_become_quicker_is_usual_at_once() -> None:
     assert latencies.usual() == 0.5
 
 
+@pytest.mark.parametrize(("every_s", "usual"), [(60, 0.5), (185, 0.5), (190, None)])
+@virtual_time
+async def test_where_calls_are_few_the_latest_answers_tell_what_is_usual(
+    every_s: float, usual: float | None
+) -> None:
+    """Ten minutes hold too few of them; twenty within an hour will do, and no older ones."""
+    latencies = Latencies()
+    for _ in range(40):
+        await anyio.sleep(every_s)
+        latencies.add(0.5)
+        assert latencies.usual() in (None, usual)
+
+    assert latencies.usual() == usual
+    assert latencies.median_answer() is None
+
+
 @virtual_time
 async def test_the_latest_answers_tell_how_it_is_now() -> None:
     """Of the latest twenty the median; cut attempts and answers of ten minutes ago are not among them."""
