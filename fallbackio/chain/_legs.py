@@ -32,6 +32,11 @@ class Leg:
     barred: bool = False  # a failure elsewhere showed that it cannot help, or the time is too short
 
     @property
+    def is_done_with(self) -> bool:
+        """Whether it has been asked or passed over; one that is postponed has its turn yet."""
+        return bool(self.tries or self.barred or (self.skipped is not None and not self.postponed))
+
+    @property
     def is_closed(self) -> bool:
         """Whether its breaker keeps it from being asked, and not only a lack of room."""
         return self.route.breaker.phase != "closed" or self.route.breaker.retry_in_s > 0

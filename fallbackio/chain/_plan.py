@@ -166,9 +166,7 @@ class Plan:
     @property
     def untried(self) -> int:
         """How many endpoints could still be asked for the first time."""
-        made = self.legs.made
-        tried = sum([bool(leg.tries or leg.barred or leg.skipped is not None) for leg in made])
-        return len(self.legs) - tried
+        return len(self.legs) - sum([leg.is_done_with for leg in self.legs.made])
 
     def next(self, now: float, deadline: float) -> Send | Wait | None:
         """What to do now; `None` when nothing is left that could end before `deadline`."""

@@ -410,6 +410,23 @@ async def test_a_black_hole_trips_although_the_calls_timeout_is_short() -> None:
 
 
 @virtual_time
+async def test_one_that_comes_back_slowly_has_its_share_of_the_time() -> None:
+    """An endpoint that is asked last, since it has just recovered, is left time to answer."""
+    back, silent = ScriptedEndpoint(answers("back"), name="back"), ScriptedEndpoint(stalls(), name="silent")
+    policy = fallbackio.BreakerPolicy(ramp_s=1000)
+    chain = chain_of(back, silent, timeout=20, attempt_timeout=None, breaker=policy)
+    breaker = chain._routes[0].breaker
+    breaker.open()
+    await anyio.sleep(1)
+    breaker.close()
+
+    reply = await chain.complete("hi")
+
+    assert anyio.current_time() == pytest.approx(1 + 20 / 2)
+    assert ledger(reply.report.attempts) == [("back", "skipped"), ("silent", "failed"), ("back", "won")]
+
+
+@virtual_time
 async def test_an_endpoint_given_less_than_its_share_is_not_blamed() -> None:
     """An agent with 50 ms left does not trip healthy breakers."""
     a = ScriptedEndpoint(answers(after_s=1), name="a")
