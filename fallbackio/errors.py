@@ -4,7 +4,7 @@
     ├── ConfigError             the chain could not be built or used so; nothing was sent
     │   └── ChainClosed         it is closed, or about to be
     ├── AttemptError            one endpoint failed; the chain may go on
-    │   ├── Refused             breaker open or endpoint resting; nothing was sent
+    │   ├── Refused             breaker open or endpoint resting: skipped, or left while it was late
     │   ├── ConnectionFailed    never reached it, or the connection was lost
     │   ├── TimedOut            our own timer fired; .phase says which one
     │   ├── RateLimited         429; .retry_after_s says for how long
@@ -170,10 +170,15 @@ class AttemptError(FallbackError):
 
 
 class Refused(AttemptError):
-    """Raised when an endpoint was skipped; nothing was sent.
+    """Raised when an endpoint was skipped or left, because others had found that it is not worth asking.
 
-    Its circuit is open, it is resting after a 429, or it takes longer than what is left of the call.
-    `retry_after_s` is a lower bound of the time until it is asked again.
+    Skipped: its circuit is open, it is resting after a 429, or it takes longer than what is left of the
+    call; nothing was sent, and `retry_after_s` is a lower bound of the time until it is asked again.  Left:
+    its circuit opened while this call waited for an answer that was late already, and another endpoint
+    could be asked.
+
+    Attributes:
+        sent: Whether the request was under way, and was left.
 
     Example:
         >>> [a.endpoint for a in reply.report.attempts if isinstance(a.error, fallbackio.errors.Refused)]
@@ -181,6 +186,12 @@ class Refused(AttemptError):
     """
 
     summary = "skipped"
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None, sent: bool = False) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.sent = sent
+        if sent:
+            self.summary = "left"
 
 
 class ConnectionFailed(AttemptError):

@@ -25,6 +25,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from fallbackio._window import Window
 from fallbackio.breaker._aiobreaker import Circuit, CircuitOpen, State
+from fallbackio.breaker._outbox import Waiting
 from fallbackio.breaker._permit import Permit
 from fallbackio.breaker._policy import BreakerPolicy
 from fallbackio.breaker._rules import IN_RATE, IN_RUN, NO_RUN, Backoff, Severity, verdict
@@ -70,6 +71,7 @@ class Breaker(Circuit):
     Attributes:
         policy: As given.
         in_flight: Permits that have not ended.
+        waiting: Whose `tripped` is called, in this order, after every opening; the values mean nothing.
         reason: Why it moved last, in words; empty if it never has.
 
     Example:
@@ -91,6 +93,7 @@ class Breaker(Circuit):
         super().__init__(name)
         self.policy = policy
         self.in_flight = 0
+        self.waiting: dict[Waiting, None] = {}
         self.reason = ""
         self._clock = clock
         self._backoff = Backoff(policy, new_chance() if chance is None else chance)
@@ -359,6 +362,8 @@ class Breaker(Circuit):
         self._window = None
         self._free = False
         self._announce(old, reason, self._due - moment)
+        for one in self.waiting:
+            self._outbox.post(one, one.tripped)
 
     def _cool(self, reason: str) -> None:
         old = self._move(Signal.COOLED)

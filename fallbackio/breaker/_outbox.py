@@ -10,11 +10,19 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from fallbackio._log import say
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "Waiting"]
+
+
+class Waiting(Protocol):
+    """Somebody who waits for what a breaker guards, and may go elsewhere when it opens."""
+
+    def tripped(self) -> None:
+        """The breaker has opened."""
+        ...
 
 
 class Outbox:

@@ -121,7 +121,8 @@ class BreakerPolicy:
         ramp_s: How long it takes until an endpoint that has recovered gets all its calls again; a
             failure on the way lowers its share.  0 gives it all of them at once.  Read by the chain.
         slow_after_s: An attempt that was cut (because another won) counts as a failure if it was
-            older than this.  Read by the chain, not by the breaker.
+            older than this, and an endpoint that has hardly answered yet is late after it.  Read by the
+            chain, not by the breaker.
         slow_medians: An answer that takes more than so many times what is usual at its endpoint is
             slow, if another could do better; 1 to 1,000, `None` for never.  Read by the chain.
 

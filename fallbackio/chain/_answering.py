@@ -70,6 +70,7 @@ class Answering:
 
         embeddings = await self._asked(attempt, asking)
         if embeddings is not None:
+            attempt.leg.route.durations.add(clock.now() - attempt.started)
             attempt.won(embeddings.usage)
         return embeddings
 

@@ -10,17 +10,16 @@ own would otherwise fire before it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import anyio
 from attrs import define
 
 from fallbackio import clock
-from fallbackio.chain._alarm import Bell
+from fallbackio.chain._patience import Patience
 from fallbackio.chain._try import TICK_S, Try
 from fallbackio.endpoint import Upstream
-from fallbackio.errors import AttemptError, TimedOut
+from fallbackio.errors import AttemptError
 from fallbackio.model import Delta, Usage
 
 __all__ = [
@@ -44,10 +43,11 @@ CLOSE_GRACE_S = 1.0
 async def ask(attempt: Try, asking: Callable[[], Awaitable[T]]) -> T:
     """A whole answer of any kind; raises the `AttemptError` it failed with."""
     reply: T | None = None
+    patience = Patience(attempt, in_scope=attempt.leg.route.provider.runs_callers_code)
     try:
-        # Cancelled by the attempt's own timer or by the caller's scopes.  The provider ends its
+        # Cancelled by our patience's end or by the caller's scopes.  The provider ends its
         # request before the cancellation leaves it.
-        with _limit(attempt):
+        with patience:
             reply = await asking()
     except AttemptError as error:
         raise attempt.failed(error)  # noqa: B904 - it is the same error, with its place filled in
@@ -55,15 +55,9 @@ async def ask(attempt: Try, asking: Callable[[], Awaitable[T]]) -> T:
         attempt.cut()
         raise
     if reply is None:
-        raise attempt.timed_out(TimedOut(phase=attempt.phase, limit_s=attempt.limit_s))
+        raise attempt.given_up(patience.spent())
     attempt.arrived()
     return reply
-
-
-def _limit(attempt: Try) -> AbstractContextManager[object]:
-    """What ends the attempt in time: a scope only where somebody may look for one, because it costs more."""
-    due = attempt.started + attempt.limit_s + TICK_S
-    return anyio.CancelScope(deadline=due) if attempt.leg.route.provider.runs_callers_code else Bell(due)
 
 
 @define(eq=False)
@@ -84,9 +78,10 @@ async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> 
     upstream: Upstream | None = None
     deltas: list[Delta] = []
     reached = False
+    patience = Patience(attempt, in_scope=True)
     try:
-        # Cancelled by the attempt's own timer, by the caller's scopes, or by an attempt that won.
-        with anyio.CancelScope(deadline=attempt.started + attempt.limit_s + TICK_S) as scope:
+        # Cancelled by our patience's end, by the caller's scopes, or by an attempt that won.
+        with patience:
             upstream = await attempt.call.ask(attempt.leg.route.provider, attempt.note, attempt.heard)
             attempt.alive = True
             upstream.on_end(attempt.arrived)
@@ -96,18 +91,16 @@ async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> 
                 batch = upstream.take() or await upstream.receive()
                 deltas += batch
                 reached = has_progress(batch) if attempt.call.shows_reasoning else has_content(batch)
-                if attempt.phase == "first_content" and not reached and has_progress(batch):
-                    # It is thinking aloud: no content, and yet no stall.
-                    latest = min(attempt.started + attempt.whole_s, clock.now() + attempt.limit_s)
-                    scope.deadline = latest + TICK_S
+                if not reached and has_progress(batch):
+                    patience.thinks()
             reached = True
     except BaseException as error:
         await give_up(attempt, upstream, tokens_in(deltas), error)
         raise
     if upstream is None or not reached:
-        stalled = TimedOut(phase=attempt.phase, limit_s=attempt.limit_s)
-        await give_up(attempt, upstream, tokens_in(deltas), stalled)
-        raise stalled
+        spent = patience.spent()
+        await give_up(attempt, upstream, tokens_in(deltas), spent)
+        raise spent
     attempt.ttft_s = clock.now() - attempt.started
     attempt.leg.route.latencies.add(attempt.ttft_s)
     attempt.answered(attempt.ttft_s)
@@ -120,10 +113,8 @@ async def give_up(attempt: Try, upstream: Upstream | None, pieces: int, error: B
     `pieces` of content had come.
     """
     given = Usage(completion_tokens=pieces) if pieces else None
-    if isinstance(error, TimedOut):
-        attempt.timed_out(error, given)
-    elif isinstance(error, AttemptError):
-        attempt.failed(error, given)
+    if isinstance(error, AttemptError):
+        attempt.given_up(error, given)
     else:  # cancelled, or a bug of ours: the permit goes back
         attempt.cut(pieces)
         if upstream is not None and attempt.call.drains(attempt, upstream):

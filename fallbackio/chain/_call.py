@@ -255,6 +255,10 @@ class Call:
         error.__traceback__ = None
         return True
 
+    def can_go_on(self, now: float) -> bool:
+        """Whether an endpoint that it has not asked could be asked now."""
+        return now < self.deadline and self.plan.has_another(now, self.deadline)
+
     def failed(self, attempt: Try, error: AttemptError) -> None:
         """Let the plan know, and raise the error if the call ends with it."""
         if not self.noted(attempt, error):

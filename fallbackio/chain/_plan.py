@@ -190,7 +190,8 @@ class Plan:
         return self._goes_on(leg, error, row)
 
     def _goes_on(self, leg: Leg, error: AttemptError, row: Handling) -> bool:
-        said = self.overrule(error) if self.overrule is not None else None
+        left = isinstance(error, Refused) and error.sent  # our decision, in order to go on
+        said = self.overrule(error) if self.overrule is not None and not left else None
         if said is not None:
             return said
         if row.onward is Onward.LARGER:
@@ -241,6 +242,15 @@ class Plan:
             return None
         tries = (self._first_try(leg, now, deadline) for leg in postponed)
         return next((send for send in tries if send is not None), None)
+
+    def has_another(self, now: float, deadline: float) -> bool:
+        """Whether `fresh`, beside others, would find one; nothing is taken or noted."""
+        return any(
+            not (leg.tries or leg.barred or leg.postponed or leg.is_closed)
+            and self._room_at(leg, now) <= now
+            and not self._needs_more(leg, deadline - now)
+            for leg in self.legs
+        )
 
     def _first_try(self, leg: Leg, now: float, deadline: float) -> Send | None:
         if leg.tries or leg.barred or self._too_slow(leg, deadline - now):

@@ -17,7 +17,7 @@ from fallbackio.chain._plan import Send
 from fallbackio.chain._table import handling
 from fallbackio.chain._tempo import Tempo
 from fallbackio.endpoint import Limited
-from fallbackio.errors import AttemptError, BadAnswer, Phase, Rejected, TimedOut
+from fallbackio.errors import AttemptError, BadAnswer, Phase, Refused, Rejected, TimedOut
 from fallbackio.model import NO_USAGE, Attempt, Outcome, Reply, Usage
 
 if TYPE_CHECKING:
@@ -155,30 +155,56 @@ class Try:
         self._end("failed", self._placed(error), error.status)
         return error
 
-    def timed_out(self, error: TimedOut, usage: Usage | None = None) -> TimedOut:
-        """Our timer ended it, after it had given what `usage` says.
+    def given_up(self, error: AttemptError, usage: Usage | None = None) -> AttemptError:
+        """It failed, or was waited for no more, after it had given what `usage` says.
 
         An endpoint that was given less than its fair share of time, because others had used the
-        call's up, is not blamed for it, unless it was slow by any measure.
+        call's up, is not blamed for it, unless it was slow by any measure; nor is one that was left
+        because its breaker had opened.
         """
+        left = isinstance(error, Refused) and error.sent
+        if not (left or isinstance(error, TimedOut)):
+            return self.failed(error, usage)
         age = clock.now() - self.started
         if self.ttft_s is None:  # else it is known how long it took to begin
             self.leg.route.latencies.add(age, answered=False)
-        slow = age >= self.leg.route.breaker.policy.slow_after_s or self._is_long_for_it(error.limit_s)
-        if slow or error.phase != "attempt" or self.call.is_fair(error.limit_s):
-            self.failed(error, usage)
-        else:
-            self._permit.left()
-            self.usage = usage
-            self._end("cut", self._placed(error), None)
+        if isinstance(error, TimedOut) and self._is_to_blame(error, age):
+            return self.failed(error, usage)
+        self._permit.left()
+        self.usage = usage
+        self._end("cut", self._placed(error), None)
         return error
 
-    def _is_long_for_it(self, limit_s: float) -> bool:
-        """Whether the endpoint has nearly always answered within this limit."""
+    def _is_to_blame(self, late: TimedOut, age: float) -> bool:
+        if late.phase != "attempt" or self.call.is_fair(late.limit_s):
+            return True
+        usual = self._answers_within_s
+        return age >= self._slow_after_s or (usual is not None and late.limit_s >= usual)
+
+    @property
+    def usual_s(self) -> float:
+        """The seconds within which its endpoint nearly always answers.
+
+        Of one that has hardly ever answered nobody knows; then it is what counts as slow anywhere, or
+        half of its limit.
+        """
+        usual = self._answers_within_s
+        return min(self._slow_after_s, self.limit_s / 2) if usual is None else usual
+
+    @property
+    def _answers_within_s(self) -> float | None:
         route = self.leg.route
         measure = route.latencies if self.call.request.stream else route.durations
-        usual = measure.answered_within(0.95)
-        return usual is not None and limit_s >= usual
+        return measure.answered_within(0.95)
+
+    @property
+    def _slow_after_s(self) -> float:
+        return self.leg.route.breaker.policy.slow_after_s
+
+    @property
+    def may_be_left(self) -> bool:
+        """Whether it stands for itself alone: nobody runs beside it, and it was not sent to find out."""
+        return self.call.strategy.one_at_a_time and not (self.forced or self._permit.probe)
 
     def cut(self, tokens: int = 0) -> None:
         """We stopped it.  Does nothing after an outcome.

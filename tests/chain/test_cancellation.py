@@ -12,12 +12,14 @@ import pytest
 from attrs import frozen
 
 import fallbackio
-from fallbackio import Endpoint, Hedge, Race
+from fallbackio import Endpoint, Hedge, Race, clock
 from fallbackio.simulator import Behaviour, Fault, Reset, Silence, Simulator, Stall, Status
 from fallbackio.testing import run
 
 # More steps than any of the scenarios takes; a scenario that never ends is a failure of its own.
 MOST_STEPS = 400
+# From when an attempt is left whose endpoint's breaker has opened.
+LATE_S = 0.2
 
 
 async def complete(chain: fallbackio.Chain) -> None:
@@ -61,6 +63,7 @@ class Scenario:
     upstream: str = "plain"
     spares: int = 1
     strategy: Any = "sequence"
+    opens_s: float | None = None  # when the first endpoint's breaker is opened
 
 
 SCENARIOS = [
@@ -70,6 +73,11 @@ SCENARIOS = [
     Scenario("stall, then failover", complete, Silence()),
     Scenario("stall over a stream", complete, Stall(2), upstream="stream"),
     Scenario("reset, then failover", complete, Reset()),
+    Scenario("handed over", complete, Silence(), opens_s=0.3),
+    Scenario("handed over once late", complete, Silence(), opens_s=0.1),
+    Scenario("stream handed over", read_stream, Stall("content"), opens_s=0.3),
+    Scenario("stream handed over once late", read_stream, Silence(), opens_s=0.1),
+    Scenario("answered as the breaker opens", complete, opens_s=0.03),
     Scenario("waiting for a repeat", complete, Status(429, retry_after_s=1), spares=0),
     Scenario("stream", read_stream),
     Scenario("stream after failover", read_stream, Stall("content")),
@@ -147,8 +155,16 @@ async def cancelled_at(scenario: Scenario, dialect: str, step: int, means: Means
         ]
         upstream: Any = scenario.upstream
         async with fallbackio.Chain(
-            steps, attempt_timeout=1, idle_timeout=1, upstream=upstream, seed=1, strategy=scenario.strategy
+            steps,
+            attempt_timeout=1,
+            idle_timeout=1,
+            upstream=upstream,
+            seed=1,
+            strategy=scenario.strategy,
+            breaker=fallbackio.BreakerPolicy(slow_after_s=LATE_S),
         ) as chain:
+            if scenario.opens_s is not None:
+                clock.call_at(clock.now() + scenario.opens_s, chain._routes[0].breaker.open)
             before = asyncio.all_tasks()
             call: Any = scenario.call(chain)
             reached = await stepped(call, step, means)
@@ -159,6 +175,7 @@ async def cancelled_at(scenario: Scenario, dialect: str, step: int, means: Means
             assert [one.stats.in_flight for one in simulated] == [0] * len(simulated), f"step {step}"
             permits = [route.breaker.in_flight for route in chain._routes]
             assert permits == [0] * len(permits), f"step {step}"
+            assert not any(route.breaker.waiting for route in chain._routes), f"step {step}"
             rooms = [(route.room.in_flight, route.room.shared.requests_out) for route in chain._routes]
             assert rooms == [(0, 0)] * len(rooms), f"step {step}"
             assert [route.load.waiting for route in chain._routes] == [0] * len(rooms), f"step {step}"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import fallbackio
-from fallbackio import Endpoint, Hedge
-from fallbackio.simulator import Behaviour, Simulator, Stall, Status
+from fallbackio import Endpoint, Hedge, clock
+from fallbackio.simulator import Behaviour, Silence, Simulator, Stall, Status
 from fallbackio.testing import virtual_time
 
 
@@ -40,6 +40,13 @@ async def leave(chain: fallbackio.Chain) -> None:
             break
 
 
+async def left_behind(chain: fallbackio.Chain) -> None:
+    breaker = chain._routes[0].breaker
+    breaker.close()
+    clock.call_at(clock.now() + 20, breaker.open)
+    await chain.complete("hi")
+
+
 # Not a race: the cancellation that cuts a lane off stays in a circle of anyio's own.
 CALLS: list[tuple[str, Callable[[fallbackio.Chain], Awaitable[None]], Any, Any]] = [
     ("plain", complete, None, "sequence"),
@@ -47,6 +54,7 @@ CALLS: list[tuple[str, Callable[[fallbackio.Chain], Awaitable[None]], Any, Any]]
     ("stream left", leave, None, "sequence"),
     ("failover", complete, Status(500), "sequence"),
     ("stream after failover", read, Status(500), "sequence"),
+    ("left when its breaker opens", left_behind, Silence(), "sequence"),
     ("hedge", complete, Stall("content"), Hedge(delay=0.2)),
 ]
 

@@ -42,6 +42,8 @@ FAILURES: list[type[errors.AttemptError]] = [
 def strategy_of(lots: random.Random) -> Strategy:
     strategies: list[Strategy] = [
         Sequence(),
+        Sequence(),
+        Sequence(),
         Hedge(delay=lots.choice([0.0, 0.1, 1.0])),
         Hedge(),
         Hedge(delay=0.2, max_parallel=3, drain_losers=1.0),
@@ -143,6 +145,9 @@ async def storm(seed: int, *, live: bool) -> None:
         attempt_timeout=lots.choice([2.0, 5.0, None]),
         ttft_timeout=lots.choice([None, 1.0, "adaptive"]),
         idle_timeout=1.0,
+        breaker=fallbackio.BreakerPolicy(
+            consecutive=5 if live else lots.choice([1, 2, 5]), slow_after_s=lots.choice([0.3, 10.0])
+        ),
         sinks=[watch],
         fallback_on=[errors.InvalidRequest, errors.ContextTooLong] if live else [],
         seed=seed,
@@ -175,6 +180,7 @@ async def storm(seed: int, *, live: bool) -> None:
     assert sum(endpoint.running for endpoint in endpoints) == 0
     for route in chain._routes:
         assert (route.breaker.in_flight, route.room.in_flight, route.load.waiting) == (0, 0, 0)
+        assert not route.breaker.waiting
         assert route.room.shared.requests_out == route.room.shared.tokens_out == 0
     assert len(chain._line) == 0
     assert chain._setup.budget.under_way == 0

@@ -176,6 +176,7 @@ async def storm(seed: int, *, live: bool) -> None:
             assert [one.stats.in_flight for one in simulated] == [0] * len(simulated)
             for route in chain._routes:
                 assert (route.breaker.in_flight, route.room.in_flight, route.load.waiting) == (0, 0, 0)
+                assert not route.breaker.waiting
             assert await chain.drain(0) == 0
 
 
