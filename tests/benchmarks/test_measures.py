@@ -1,13 +1,15 @@
-"""How costs are compared, in `overhead.py` and `scale.py`."""
+"""How costs, tails and a fleet's days are judged, in `overhead.py`, `tail.py`, `scale.py` and `fleet.py`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import anyio
+import fleet
 import overhead
 import pytest
 import scale
+import tail
 
 
 def test_different_answers_are_not_compared() -> None:
@@ -77,3 +79,24 @@ def test_a_day_is_the_sum_of_its_outages() -> None:
         "turned_away": 0.01,
         "steepest_per_s": 9.0,
     }
+
+
+def test_a_fleet_with_and_without_breakers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without, the sick endpoint gets everything and is back at once; with ours it is left, then ramped."""
+    monkeypatch.setattr(fleet, "FLEET_RATE", 50.0)
+    none, ours = [fleet.one("s1", policy, 1) for policy in ("none", "fallbackio")]
+
+    assert none["to_sick_per_s"] == pytest.approx(50, rel=0.1)
+    assert none["back_after_s"] == 0
+    assert ours["to_sick_per_s"] < 20
+    assert ours["back_after_s"] is None or ours["back_after_s"] > 0
+    assert (none["failed"], ours["failed"]) == (0, 0)
+    assert none["turned_away"] > ours["turned_away"] > 0
+
+
+def test_which_strategies_keep_the_tail() -> None:
+    """A 95th percentile at the bound is not under it."""
+    quick, slow = [tail.Result([seconds] * 100, 1.0, 0) for seconds in (0.5, 1.0)]
+
+    assert tail.met({"a": quick, "b": slow}, 1.0) == "Under it: a. Not: b."
+    assert "| b | 1000 | 1000 | 1000 (+100%) | 1000 | 0.0% | 0 |" in tail.table({"a": quick, "b": slow})
