@@ -213,11 +213,11 @@ def costs(found: Findings) -> Iterator[str]:
         ),
         "time from the recovery to its first answer": (
             lambda name: report.first_back(found, name),
-            seconds,
+            lambda one: seconds(one, found.recovery_s),
         ),
         "time from the recovery until it answers nine tenths": (
             lambda name: report.mostly_back(found, name),
-            seconds,
+            lambda one: seconds(one, found.recovery_s),
         ),
         "requests to the sick endpoint of `outage-60s`": (
             lambda name: raw["sixty"][name]["sick"],

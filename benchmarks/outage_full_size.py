@@ -21,16 +21,18 @@ class FullSize:
 
     Attributes:
         rate: Calls per second.
+        recovery_s: How long is played when the trouble is over.
         plays: Figures by scenario and contender.
     """
 
     rate: float
+    recovery_s: float
     plays: Mapping[str, Mapping[str, Any]]
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> FullSize:
         """From the results, as they are kept."""
-        return cls(kept["lengths"]["rate"], kept["plays"])
+        return cls(kept["lengths"]["rate"], kept["lengths"]["recovery_s"], kept["plays"])
 
     @property
     def outages(self) -> list[str]:
@@ -88,12 +90,12 @@ def _rows(found: FullSize, who: str) -> Sequence[Sequence[str]]:
     ]
     rows.append([f"{who}: onset p99, s", *[f"{found.onset_p99(who, o):.1f}" for o in outages]])
     rows.append([f"{who}: requests per call", *[f"{found.per_call_in_trouble(who, o):.2f}" for o in outages]])
-    for label, key in (
-        ("left after", "left_after_s"),
-        ("first back after", "back_after_s"),
-        ("nine tenths back after", "mostly_back_after_s"),
+    for label, key, at_most in (
+        ("left after", "left_after_s", math.inf),
+        ("first back after", "back_after_s", found.recovery_s),
+        ("nine tenths back after", "mostly_back_after_s", found.recovery_s),
     ):
-        # A run of before these were measured does not have them; what never happened is `None`.
-        after = [found.plays[outage][who].get(key, math.nan) for outage in outages]
-        rows.append([f"{who}: {label}", *["never" if at is None else seconds(at) for at in after]])
+        after = [found.plays[outage][who][key] for outage in outages]  # `None` is what did not happen
+        said = [seconds(math.inf if at is None else at, at_most) for at in after]
+        rows.append([f"{who}: {label}", *said])
     return rows

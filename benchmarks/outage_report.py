@@ -61,6 +61,12 @@ class Findings:
         """The scenarios in which somebody is well."""
         return [name for name in self.raw["real"]["plays"] if name != "total"]
 
+    @property
+    def recovery_s(self) -> float:
+        """How long is played when the trouble is over, in real seconds."""
+        lengths = self.raw["real"]["lengths"]
+        return float(lengths["recovery_s"] * lengths["scale"])
+
     def twelve(self, name: str) -> list[Sample]:
         """All plays of a contender in them."""
         return [sample for outage in self.outages for sample in self.real[name][outage]]
@@ -91,9 +97,11 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share * 100:.{digits}f} %" if share == share else "–"
 
 
-def seconds(value: float) -> str:
-    """Seconds, "never" for what did not happen, or a dash for nothing."""
-    return "never" if value == math.inf else f"{value:.1f} s" if value == value else "–"
+def seconds(value: float, at_most: float = math.inf) -> str:
+    """Seconds, a dash for nothing, or for what did not happen "never" or how long was looked at most."""
+    if value == math.inf:
+        return "never" if at_most == math.inf else f"> {at_most:g} s"
+    return f"{value:.1f} s" if value == value else "–"
 
 
 # All twelve outages.
@@ -156,8 +164,8 @@ def _decisions(found: Findings, name: str) -> list[str]:
             percent(sum([one.to_sick for one in samples]) / sum([one.requests for one in samples])),
             seconds(left_after(found, name)),
             f"{sum([one.left_after_s < math.inf for one in known])} of {len(known)}" if known else "–",
-            seconds(first_back(found, name)),
-            seconds(mostly_back(found, name)),
+            seconds(first_back(found, name), found.recovery_s),
+            seconds(mostly_back(found, name), found.recovery_s),
         ]
     return [
         name,
@@ -380,7 +388,7 @@ def report(found: Findings, scale: float) -> str:
             f"Whom they asked. *Left* is the first endpoint when it gets fewer requests than a tenth of the "
             f"calls, over the {WINDOW_S:g} s of the scenario that follow; it is the median of the outages "
             f"in which that happens, and in how many it does. After the recovery it is the median of all, "
-            f"also of those in which it does not happen within the {lengths.recovery_s * scale:g} s that "
+            f"also of those in which it does not happen within the {found.recovery_s:g} s that "
             f"are played. The cost is gpt-4o-mini's price list ({READ_USD * 1e6:g} and {WRITTEN_USD * 1e6:g} "
             f"$ per million tokens) on the endpoints' own counts: {PROMPT_TOKENS} tokens for every answer "
             f"that begins, and all that were sent, to those that no longer listen as well:",

@@ -26,7 +26,7 @@ def play(steady: float, onset: float, whole: int = 10, per_call: float = 1.0) ->
 
 def full(ours: dict[str, Any]) -> FullSize:
     outage = {"sequence": ours, "hedge": ours, "oracle": play(1.0, 1.0)}
-    return FullSize(20, {"s1": outage, "s2": outage, "total": outage})
+    return FullSize(20, 30, {"s1": outage, "s2": outage, "total": outage})
 
 
 def test_all_met() -> None:
@@ -72,3 +72,4 @@ def test_the_table_at_full_size() -> None:
     assert "| sequence: steady p50, × oracle | 1.50 | 1.50 |" in said
     assert "| hedge: left after | never | never |" in said
     assert "| hedge: first back after | 1.0 s | 1.0 s |" in said
+    assert "| hedge: nine tenths back after | > 30 s | > 30 s |" in said
