@@ -6,7 +6,8 @@ import pytest
 from drill_kit import CHAIN, FIRST, THIRD, outage
 
 from fallbackio import BreakerPolicy
-from fallbackio.drill import drill
+from fallbackio.drill import Afterwards, Troubled, drill
+from fallbackio.drill.report import trouble
 from fallbackio.simulator import Behaviour, Phase, Scenario, Silence, Status
 
 
@@ -75,3 +76,78 @@ def test_who_is_sick_to_the_end_cannot_return() -> None:
     assert (one.afterwards, one.returned_s) == ("sick to the end", None)
     assert result.shortcomings(returned_s=1) == []
     assert result.shortcomings(left_alone_s=0.001) != []
+
+
+@pytest.mark.parametrize(
+    ("left_alone_s", "reached", "afterwards", "returned_s", "said"),
+    [
+        (
+            2.0,
+            (5, 1),
+            "returned",
+            3.0,
+            "it was left alone after 2 s and 5 requests, and got 1 more. "
+            "It answered again 3 s after its end.",
+        ),
+        (
+            25.0,
+            (9, 0),
+            "not returned",
+            None,
+            "it was left alone after 25 s, when it was well again, and had got "
+            "9 requests. It had not answered again when the drill ended.",
+        ),
+        (
+            None,
+            (1, 0),
+            "not asked",
+            None,
+            "it was never left alone and got 1 request. No call needed it after that.",
+        ),
+        (
+            None,
+            (7, 0),
+            "sick to the end",
+            None,
+            "it was never left alone and got 7 requests. The drill ended with it.",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and len(value) < 20 else "",
+)
+def test_what_became_of_it_is_a_sentence(
+    left_alone_s: float | None,
+    reached: tuple[int, int],
+    afterwards: Afterwards,
+    returned_s: float | None,
+    said: str,
+) -> None:
+    """Whoever reads it needs no other figure to know how long the chain took to find out, both times."""
+    one = Troubled(
+        endpoint="a",
+        begins_s=10,
+        ends_s=30,
+        left_alone_s=left_alone_s,
+        reached_before=reached[0],
+        reached_after=reached[1],
+        afterwards=afterwards,
+        returned_s=returned_s,
+    )
+
+    assert trouble(one) == f"a was in trouble from 10 s to 30 s; {said}"
+
+
+@pytest.mark.parametrize("afterwards", ["not asked", "sick to the end"])
+def test_of_whom_no_call_needed_nothing_else_is_said(afterwards: Afterwards) -> None:
+    """An endpoint that got no request is not reproached with never having been left alone."""
+    one = Troubled(
+        endpoint="a",
+        begins_s=10,
+        ends_s=30,
+        left_alone_s=None,
+        reached_before=0,
+        reached_after=0,
+        afterwards=afterwards,
+        returned_s=None,
+    )
+
+    assert trouble(one) == "a was in trouble from 10 s to 30 s, and no call needed it."

@@ -51,29 +51,25 @@ def load(result: Result) -> str:
 def trouble(one: Troubled) -> str:
     """How the chain found out about a trouble and about its end."""
     when = f"{one.endpoint} was in trouble from {_span(one.begins_s)} to {_span(one.ends_s)}"
+    if one.left_alone_s is None and not one.reached_before and one.returned_s is None:
+        return f"{when}, and no call needed it."
     if one.left_alone_s is None:
         found = f"was never left alone and got {_requests(one.reached_before)}"
-        if not one.reached_before and one.afterwards == "not asked":
-            return f"{when}, and no call needed it."
     elif one.left_alone_s > one.ends_s - one.begins_s:
         found = f"was left alone after {time(one.left_alone_s)}, when it was well again, and had got "
         found += _requests(one.reached_before)
     else:
         found = f"was left alone after {time(one.left_alone_s)} and {_requests(one.reached_before)}, and got "
         found += f"{one.reached_after:,} more"
-    return f"{when}; it {found}. {_BACK[one.afterwards]}{_when_back(one)}."
+    return f"{when}; it {found}. {_back(one)}"
 
 
-_BACK = {
-    "returned": "It answered again ",
-    "not returned": "It had not answered again when the drill ended",
-    "not asked": "No call needed it after that",
-    "sick to the end": "The drill ended with it",
-}
-
-
-def _when_back(one: Troubled) -> str:
-    return "" if one.returned_s is None else f"{time(one.returned_s)} after its end"
+def _back(one: Troubled) -> str:
+    if one.returned_s is not None:
+        return f"It answered again {time(one.returned_s)} after its end."
+    if one.afterwards == "not returned":
+        return "It had not answered again when the drill ended."
+    return "No call needed it after that." if one.afterwards == "not asked" else "The drill ended with it."
 
 
 def _requests(number: int) -> str:
