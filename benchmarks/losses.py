@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import outage_report as report
+import outage_report
 import scale
 from attrs import frozen
 from outage_contenders import FLOOR
@@ -105,7 +105,9 @@ def answers(found: Findings) -> Iterator[str]:
         calls = {name: pooled([s for o in outages for s in found.real[name][o]]) for name in found.real}
         missing = {name: 1 - success(mine) for name, mine in calls.items()}
         lost = beaten(_some(missing, found.ours), _some(missing, found.peers), noise=0)
-        yield from said(f"calls without a whole answer, {scope}", lost, lambda one: report.percent(one, 2))
+        yield from said(
+            f"calls without a whole answer, {scope}", lost, lambda one: outage_report.percent(one, 2)
+        )
         false = {name: sum([call.outcome == "f" for call in mine]) for name, mine in calls.items()}
         lost = beaten(_some(false, found.ours), _some(false, found.peers), noise=0)
         yield from said(f"false successes, {scope}", lost, lambda one: f"{one:.0f}")
@@ -147,12 +149,15 @@ def total(found: Findings) -> Iterator[str]:
     if "total" not in found.raw["real"]["plays"]:
         return
     figures: Mapping[str, tuple[Callable[[str], float], Show]] = {
-        "requests per call": (lambda name: report.total_per_call(found, name), lambda one: f"{one:.2f}"),
-        "error after, p50": (lambda name: report.total_after(found, name, 0.5), _ms),
-        "error after, p99": (lambda name: report.total_after(found, name, 0.99), _ms),
+        "requests per call": (
+            lambda name: outage_report.total_per_call(found, name),
+            lambda one: f"{one:.2f}",
+        ),
+        "error after, p50": (lambda name: outage_report.total_after(found, name, 0.5), _ms),
+        "error after, p99": (lambda name: outage_report.total_after(found, name, 0.99), _ms),
         "calls after it without a whole answer": (
             lambda name: 1 - success(pooled(found.real[name]["total"], "recovery")),
-            report.percent,
+            outage_report.percent,
         ),
     }
     for label, (of, show) in figures.items():
@@ -164,7 +169,7 @@ def _each(names: Iterable[str], of: Callable[[str], float]) -> dict[str, float]:
 
 
 def _ms(value: float) -> str:
-    return f"{report.ms(value)} ms"
+    return f"{outage_report.ms(value)} ms"
 
 
 def faults(found: Findings, shrunk_to: float) -> Iterator[str]:
@@ -187,8 +192,8 @@ ANSWERED, RAISED, WRONG = range(3)
 
 
 def _end(found: Findings, name: str, single: Single, kind: str) -> int:
-    verdict = report.verdict(single, found.raw["singles"][name][f"{single.name}-{kind}"]["record"])
-    return {report.GOOD[0]: ANSWERED, report.GOOD[1]: RAISED}.get(verdict, WRONG)
+    verdict = outage_report.verdict(single, found.raw["singles"][name][f"{single.name}-{kind}"]["record"])
+    return {outage_report.GOOD[0]: ANSWERED, outage_report.GOOD[1]: RAISED}.get(verdict, WRONG)
 
 
 # What it costs.
@@ -199,24 +204,24 @@ def costs(found: Findings) -> Iterator[str]:
     raw = found.raw
     figures: Mapping[str, tuple[Callable[[str], float], Show]] = {
         "requests per call, S1 to S12": (
-            lambda name: report.requests_per_call(found, name),
+            lambda name: outage_report.requests_per_call(found, name),
             lambda one: f"{one:.2f}",
         ),
         "requests to the sick per call": (
-            lambda name: report.to_sick_per_call(found, name),
+            lambda name: outage_report.to_sick_per_call(found, name),
             lambda one: f"{one:.2f}",
         ),
-        "a million calls": (lambda name: report.cost_usd(found, name), report.usd),
+        "a million calls": (lambda name: outage_report.cost_usd(found, name), outage_report.usd),
         "time from the onset until the sick endpoint is left": (
-            lambda name: report.left_after(found, name),
+            lambda name: outage_report.left_after(found, name),
             seconds,
         ),
         "time from the recovery to its first answer": (
-            lambda name: report.first_back(found, name),
+            lambda name: outage_report.first_back(found, name),
             lambda one: seconds(one, found.recovery_s),
         ),
         "time from the recovery until it answers nine tenths": (
-            lambda name: report.mostly_back(found, name),
+            lambda name: outage_report.mostly_back(found, name),
             lambda one: seconds(one, found.recovery_s),
         ),
         "requests to the sick endpoint of `outage-60s`": (
@@ -224,11 +229,11 @@ def costs(found: Findings) -> Iterator[str]:
             lambda one: f"{one:.0f}",
         ),
         "CPU of a call of S1 to S12": (
-            lambda name: report.cpu_in_outages_s(found, name),
+            lambda name: outage_report.cpu_in_outages_s(found, name),
             lambda one: f"{one * 1e3:.1f} ms",
         ),
-        "CPU of a healthy call": (lambda name: report.cpu_us(found, name, "plain"), _us),
-        "CPU of a healthy streamed call": (lambda name: report.cpu_us(found, name, "stream"), _us),
+        "CPU of a healthy call": (lambda name: outage_report.cpu_us(found, name, "plain"), _us),
+        "CPU of a healthy streamed call": (lambda name: outage_report.cpu_us(found, name, "stream"), _us),
         "memory": (lambda name: raw["costs"][name]["rss_kib"], _mib),
         "time to import": (lambda name: raw["imports"][name]["s"], lambda one: f"{one:.2f} s"),
         "memory of the import": (lambda name: raw["imports"][name]["kib"], _mib),
@@ -255,7 +260,7 @@ FLEET_TOTALS: Mapping[str, tuple[str, Show]] = {
     "failed": ("failed calls of the day", lambda one: f"{one:,.0f}"),
     "extra": ("extra requests per call in trouble", lambda one: f"{one:.3f}"),
     "to_sick_per_s": ("requests to the sick per second", lambda one: f"{one:,.0f}"),
-    "turned_away": ("calls that met a failure", lambda one: report.percent(one, 2)),
+    "turned_away": ("calls that met a failure", lambda one: outage_report.percent(one, 2)),
     "steepest_per_s": ("steepest return, per second in a second", lambda one: f"{one:,.0f}"),
 }
 FLEET: Mapping[str, tuple[str, Show]] = {
