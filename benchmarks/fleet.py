@@ -340,7 +340,7 @@ class Model:
 
     def _arrive(self, process: _Process, now: float) -> None:
         self._arrive_later(process, now)
-        process.budget.deposit()
+        process.budget.deposit(now)
         plan = Plan(
             ordered(process.steps, now, process.chance),
             len(NAMES),
