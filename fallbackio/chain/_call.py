@@ -299,6 +299,12 @@ class Call:
             self._moved = True
 
     @property
+    def left_behind(self) -> int:
+        """How many of its tries wait where others wait no more, since the breaker is not closed."""
+        running = [entry for entry in self._entries if isinstance(entry, Try) and entry.attempt is None]
+        return sum([one.leg.route.breaker.phase != "closed" for one in running])
+
+    @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The ledger; tries still under way are not in it."""
         entries = [e.attempt if isinstance(e, Try) else e for e in self._entries]

@@ -31,23 +31,20 @@ class Hedging:
     def another(self, running: int, *, extra: bool) -> Try | None:
         """The next endpoint that may be asked; an extra one only as strategy and budget allow."""
         hedge = extra and self.strategy.extra_load is not None
-        if hedge and running >= self.strategy.most_at_once:
-            return None
-        if hedge and self._is_left_behind():
-            hedge = False
+        if hedge:
+            # A breaker trips within seconds of an endpoint's falling silent.  Calls that still wait there
+            # would use up their places, and sit there until their time is up where the budget had not
+            # hedged them by then: what waits where others wait no more is not counted, and to move on
+            # from there is no extra load.
+            waiting = running - self.call.left_behind
+            if waiting >= self.strategy.most_at_once:
+                return None
+            hedge = waiting > 0
         if hedge and not self.call.plan.budget.allows():
             return None
         now = clock.now()
         ask = self.call.plan.fresh(now, self.call.deadline, beside=extra)
         return None if ask is None else self.call.start(ask, now, extra=hedge)
-
-    def _is_left_behind(self) -> bool:
-        """Whether the call waits only where other calls wait no more: then moving on is no extra load.
-
-        A breaker trips within seconds of an endpoint's falling silent; without this the calls that the
-        budget had not hedged by then would sit there until their time is up.
-        """
-        return all(leg.route.breaker.phase != "closed" for leg in self.call.plan.legs.made if leg.tries)
 
     async def attempt(self, attempt: Try, alive: Callable[[], None]) -> Opened:
         """Read up to the first content; a failure that would come everywhere is fatal."""

@@ -12,7 +12,7 @@ import pytest
 from attrs import field, frozen
 
 import fallbackio
-from fallbackio import Endpoint, Hedge, Race
+from fallbackio import Endpoint, Hedge, Race, clock
 from fallbackio.errors import ChainExhausted, DeadlineExceeded, InvalidRequest, ServerFault
 from fallbackio.events import FailedOver
 from fallbackio.simulator import (
@@ -791,3 +791,39 @@ async def test_calls_leave_an_endpoint_with_its_breaker_whatever_the_budget() ->
     assert sorted(took) == pytest.approx([1.0] * 3 + [2.0] * 17, abs=0.01)
     assert silent.requests == 20
     assert well.requests == 20
+
+
+@pytest.mark.parametrize("opens", [True, False], ids=["open", "closed"])
+@virtual_time
+async def test_who_waits_where_the_breaker_is_open_takes_no_place(opens: bool) -> None:
+    """A silent first whose breaker has opened and a straggling second leave room for a third."""
+    silent, third = (
+        ScriptedEndpoint(stalls(), name="silent"),
+        ScriptedEndpoint(answers("third"), name="third"),
+    )
+    straggler = ScriptedEndpoint(answers("second", after_s=8), name="straggler")
+    chain = fallbackio.Chain(
+        [silent.endpoint, straggler.endpoint, third.endpoint], strategy=Hedge(delay=1.0), attempt_timeout=60
+    )
+    if opens:
+        clock.call_at(0.5, chain._routes[0].breaker.open)
+
+    reply = await chain.complete("hi")
+
+    # The third is due two delays after the second.
+    assert (reply.text, round(anyio.current_time(), 3)) == (("third", 3.0) if opens else ("second", 9.0))
+    assert (silent.running, straggler.running, third.running) == (0, 0, 0)
+
+
+@virtual_time
+async def test_attempts_left_behind_are_as_many_as_the_endpoints_at_most() -> None:
+    """With every breaker open nobody is asked beside the others but once."""
+    silent = [ScriptedEndpoint(stalls(), name=name) for name in "abcd"]
+    chain = fallbackio.Chain([one.endpoint for one in silent], strategy=Hedge(delay=1.0), timeout=30, seed=1)
+    for number, route in enumerate(chain._routes):
+        clock.call_at(0.5 + 2**number, route.breaker.open)
+
+    with pytest.raises(DeadlineExceeded):
+        await chain.complete("hi")
+
+    assert all(one.requests <= 1 for one in silent)
