@@ -190,7 +190,6 @@ async def test_metrics_stand_with_who_took_the_time_and_the_tokens() -> None:
         async with chain.stream("hi") as stream:
             async for _ in stream:
                 pass
-        states = {at["fallbackio.endpoint"]: n for at, n in otel.points("fallbackio.breaker.state")}
 
     durations = {
         (at["gen_ai.provider.name"], at.get("error.type")): n
@@ -210,8 +209,22 @@ async def test_metrics_stand_with_who_took_the_time_and_the_tokens() -> None:
         for at, n in otel.points("fallbackio.attempts.left")
     }
     assert left == {("a", "skipped"): 2}
-    assert states == {"a": 2, "b": 0}
-    assert {n for _, n in otel.points("fallbackio.breaker.state")} == {0}  # of a chain that is closed
+
+
+@virtual_time
+async def test_the_state_of_a_breaker_is_shown_while_its_chain_is_open() -> None:
+    """Closed, half open or open; a chain that is closed leaves no circuit open behind."""
+    otel = Otel()
+    a = ScriptedEndpoint(fails(Overloaded(status=529)), name="a")
+    b = ScriptedEndpoint(answers("fine"), name="b")
+    async with chain_of(a, b, otel=otel) as chain:
+        for _ in range(6):
+            await chain.complete("hi")
+        states = {at["fallbackio.endpoint"]: n for at, n in otel.points("fallbackio.breaker.state")}
+        assert states == {"a": 2, "b": 0}
+
+    left = {at["fallbackio.endpoint"]: n for at, n in otel.points("fallbackio.breaker.state")}
+    assert left["a"] == 0
 
 
 @virtual_time
