@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,14 @@ class Broken(logging.Handler):
 
 
 @pytest.fixture
-def broken(monkeypatch: pytest.MonkeyPatch) -> Broken:
+def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broken]:
     handler = Broken()
     logger = logging.getLogger("fallbackio")
     monkeypatch.setattr(logger, "handlers", [handler])
-    monkeypatch.setattr(logger, "level", logging.INFO)
-    return handler
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    yield handler
+    logger.setLevel(before)
 
 
 @virtual_time

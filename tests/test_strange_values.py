@@ -135,6 +135,7 @@ TAKEN: dict[Callable[..., Any], dict[str, set[str]]] = {
         "probe_timeout_s": OVER_ZERO,
         "ramp_s": NUMBER,
         "slow_after_s": NUMBER,
+        "slow_medians": {"none", *OVER_ZERO},
     },
     RetryPolicy: {
         "same_first": COUNT,
