@@ -284,7 +284,7 @@ class Breaker(Circuit):
         moment = self._clock()
         window.add(moment, severity in IN_RATE)
         if severity in IN_RUN:
-            self._run = self._run.and_then(moment, severity)
+            self._run = self._run.and_then(moment, severity, self.policy.max_open_s)
         trip = verdict(self.policy, severity, self._run, window)
         if trip is not None:
             self._open(severity, asked_s, _because(trip.why, reason), trip.gap_s)

@@ -106,7 +106,8 @@ class BreakerPolicy:
             comes in, opens the breaker.  Throttled calls (429) count as failures here, slow
             answers as calls that did not fail.
         sparse_after_s: Where calls are few: how long a run, first failure to last, must have lasted for
-            a share of `consecutive` to open it (see `sparse_ratio`); `None` never does.
+            a share of `consecutive` to open it (see `sparse_ratio`); `None` never does.  Failures further
+            apart than `max_open_s` are not of one such run.
         sparse_ratio: That share, over 0 and up to 1, of hard failures; three at least.
         open_s: The first open period, at least; and how long after a probe that was beaten in a race
             there is no other.

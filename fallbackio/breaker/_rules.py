@@ -49,38 +49,44 @@ IN_RATE: Final = {Severity.HARD, Severity.THROTTLED, Severity.FATAL}
 
 @frozen
 class Run:
-    """Failures in a row: how many, and since when.
+    """Failures in a row, and how the latest of them lie in time.
+
+    A pause ends nothing but the measure of time: yesterday's failure says nothing about today's pace.
 
     Attributes:
         count: Hard failures and slow answers since the last success or close.
-        hard: Those of them that were hard.
-        first_at: The clock's instant of the first.
+        near: Those since the last pause, if there was one.
+        hard: Those of `near` that were hard.
+        first_at: The clock's instant of the first of `near`.
         last_at: That of the last.
     """
 
     count: int = 0
+    near: int = 0
     hard: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
 
-    def and_then(self, moment: float, severity: Severity) -> Run:
-        """The run with one more."""
+    def and_then(self, moment: float, severity: Severity, pause_s: float) -> Run:
+        """The run with one more; over `pause_s` seconds without any are a pause."""
+        before = self if moment - self.last_at <= pause_s else NO_RUN
         return Run(
             count=self.count + 1,
-            hard=self.hard + (severity is Severity.HARD),
-            first_at=self.first_at if self.count else moment,
+            near=before.near + 1,
+            hard=before.hard + (severity is Severity.HARD),
+            first_at=before.first_at if before.near else moment,
             last_at=moment,
         )
 
     @property
     def lasted_s(self) -> float:
-        """Seconds from the first to the last."""
+        """Seconds from the first to the last since the pause."""
         return self.last_at - self.first_at
 
     @property
     def gap_s(self) -> float:
         """Mean seconds between two of them; 0 where there are no two."""
-        return self.lasted_s / (self.count - 1) if self.count > 1 else 0.0
+        return self.lasted_s / (self.near - 1) if self.near > 1 else 0.0
 
 
 NO_RUN: Final = Run()
@@ -100,7 +106,7 @@ def verdict(policy: BreakerPolicy, severity: Severity, run: Run, window: Window)
     if run.count >= policy.consecutive:
         return Trip(f"{run.count} failures in a row", run.gap_s)
     if _lasts(policy, run):
-        return Trip(f"{run.count} failures in a row over {run.lasted_s:.0f} s", run.gap_s)
+        return Trip(f"{run.near} failures in a row over {run.lasted_s:.0f} s", run.gap_s)
     if severity not in IN_RATE:
         return None
     for ratio, least in policy.rates:

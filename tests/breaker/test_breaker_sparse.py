@@ -60,6 +60,20 @@ class TestOpening:
             bench.fail()
         assert ("closed", 2) == (bench.phase(), bench.breaker.fail_counter)
 
+    def test_a_failure_of_long_ago_is_not_part_of_it(self) -> None:
+        """After more than the longest open period both the count and the time of this rule begin anew."""
+        bench = paced([3600, 4])
+        assert "closed" == bench.phase()
+        bench.wait(4)
+        bench.fail()
+        assert ("open", 20.0) == (bench.phase(), bench.breaker.retry_in_s)
+
+    def test_failures_in_a_row_need_no_pace(self) -> None:
+        """Five of them open it however far apart they lie."""
+        bench = paced([3600] * 4)
+        assert "open" == bench.phase()
+        assert "5 failures in a row" == bench.moves[0].reason
+
     def test_a_throttled_call_neither_ends_nor_lengthens_the_run(self) -> None:
         """It neither counts as the third failure nor takes the two before it back."""
         bench = paced([4, 4], [HARD, HARD, THROTTLED])
@@ -149,7 +163,7 @@ class TestOpenPeriod:
             ([1] * 4, 5),
             ([1.5] * 4, 7.5),
             ([0, 0, 0, 0], 5),
-            ([1000, 1000], 120),
+            ([100, 100], 120),
         ],
         ids=str,
     )

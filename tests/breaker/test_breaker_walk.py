@@ -84,15 +84,17 @@ class Reference:
         run: list[tuple[float, str]] = []
         for at, past in self.history:
             run = [] if past == "ok" else run + [(at, past)] * (past in ("HARD", "SLOW"))
-        lasted = run[-1][0] - run[0][0] if run else 0.0
-        by_run = len(run) >= 5 or (lasted >= 2 and sum(past == "HARD" for _, past in run) >= 3)
+        pauses = [n for n in range(1, len(run)) if run[n][0] - run[n - 1][0] > 16.0]
+        near = run[max(pauses, default=0) :]
+        lasted = near[-1][0] - near[0][0] if near else 0.0
+        by_run = len(run) >= 5 or (lasted >= 2 and sum(past == "HARD" for _, past in near) >= 3)
         recent = [past for at, past in self.history if at // 1.0 > self.now // 1.0 - 10]
         bad = sum(past not in ("ok", "SLOW") for past in recent)
         calls = len(recent)
         rate = (calls >= 7 and bad * 4 >= calls * 3) or (calls >= 10 and bad * 2 >= calls)
         if how == "FATAL" or by_run or (rate and how != "SLOW"):
             healthy = self.now - self.closed_at >= self.step
-            gap = lasted / (len(run) - 1) if by_run and how != "FATAL" else 0.0
+            gap = lasted / (len(near) - 1) if by_run and how != "FATAL" and len(near) > 1 else 0.0
             self.open(how, asked, fresh=healthy, rest=self.due, gap=gap)
         elif how == "THROTTLED" and asked > 0:
             self.due = max(self.due, self.now + min(asked, 6.0))
