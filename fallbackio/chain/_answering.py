@@ -56,7 +56,7 @@ class Answering:
         route.durations.add(took_s, at=now)
         if tokens:
             route.tempo.per_token.add(took_s / tokens, at=now)
-        attempt.answered(took_s)
+        attempt.answered(took_s, tokens)
         return await self._taken(attempt, reply)
 
     async def vectors(self, request: EmbeddingRequest, attempt: Try) -> Embeddings | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from fallbackio import clock
-from fallbackio.breaker import Severity
+from fallbackio.breaker import Permit, Severity
 from fallbackio.chain._cost import Bill
 from fallbackio.chain._plan import Send
 from fallbackio.chain._table import handling
@@ -34,7 +34,6 @@ class Try:
     """One attempt from its start to its outcome."""
 
     __slots__ = (
-        "_answered_s",
         "_extra",
         "_notes",
         "_permit",
@@ -67,10 +66,9 @@ class Try:
             self.limit_s, self.phase = first, "first_content"
         self.alive = False  # the provider has accepted the request; known for streams
         self.ttft_s: float | None = None
-        self._answered_s: float | None = None  # to the first content, or to the whole of a plain answer
         self.usage: Usage | None = None
         self.attempt: Attempt | None = None  # set once, by the outcome
-        self._permit = ask.permit
+        self._permit: Permit | None = ask.permit  # none once its breaker knows that it was late
         self._taken = ask.taken
         if ask.leg.route.compared:
             ask.leg.route.load.started(now, self)
@@ -85,6 +83,43 @@ class Try:
         wanted = spec.effective("n", self.call.request.params)
         return wanted if isinstance(wanted, int) and spec.adapt is None else 1
 
+    def answered(self, seconds: float, tokens: int | None = None) -> None:
+        """Its first content has come after so long, or a whole plain answer of so many tokens.
+
+        If that was slow its breaker hears it now, for the rest of a long answer takes its time; what
+        becomes of that then adds nothing.
+        """
+        route = self.leg.route
+        if route.compared:
+            route.load.ended(self)
+            route.load.answered(self.started + seconds, seconds)
+        slow = self._slowness(seconds, tokens)
+        if slow and self._permit is not None:
+            permit, self._permit = self._permit, None
+            self.note(f"slow: {slow}")
+            route.tempo.end(permit, route.breaker, slow)
+            route.ramp.failed(clock.now(), route.breaker.recovered_at)
+
+    def _slowness(self, seconds: float, tokens: int | None) -> str:
+        """What was slow about its answer; empty if nothing was, or nobody can tell."""
+        medians = self.leg.route.breaker.policy.slow_medians
+        if medians is None or tokens == 0:  # nobody knows how long a plain answer it was
+            return ""
+        return self.leg.route.tempo.slow(
+            self.started,
+            seconds,
+            tokens,
+            medians=medians,
+            prompt=self.call.demand.prompt_tokens,
+            others=self._others,
+        )
+
+    def _others(self) -> list[Tempo]:
+        """Those of the chain's other endpoints that could be asked now."""
+        now, tokens, legs = clock.now(), self.call.demand.tokens(), self.call.plan.legs
+        others = [route for route in self.call.setup.routes if route is not self.leg.route]
+        return [route.tempo for route in others if legs.could_serve(route) and route.is_free(now, tokens)]
+
     def won(self, usage: Usage | None) -> None:
         """It gave the answer."""
         self.usage = usage
@@ -94,44 +129,12 @@ class Try:
         self._end("won", None, self.leg.route.provider.success_status)
 
     def _settle(self, usage: Usage | None) -> None:
-        """The breaker learns that it answered, or that it did so too late to be of use."""
+        """The breaker learns that it answered, unless it has learnt that it did so too late."""
         route = self.leg.route
-        slow = self._slowness(usage)
-        route.tempo.end(self._permit, route.breaker, slow)
+        if self._permit is not None:
+            route.tempo.end(self._permit, route.breaker, "")
         if usage is not None and usage.prompt_tokens:
             route.tempo.prompts.append(usage.prompt_tokens)
-        if slow:
-            self.note(f"slow: {slow}")
-            route.ramp.failed(clock.now(), route.breaker.recovered_at)
-
-    def _slowness(self, usage: Usage | None) -> str:
-        """What was slow about its answer; empty if nothing was, or nobody can tell."""
-        seconds, medians = self._answered_s, self.leg.route.breaker.policy.slow_medians
-        if seconds is None or medians is None:
-            return ""
-        tokens: int | None = None  # a stream is measured by its first content
-        if self.ttft_s is None:
-            tokens = usage.completion_tokens if usage is not None else 0
-            if not tokens:  # nobody knows how long an answer it was
-                return ""
-        return self.leg.route.tempo.slow(
-            self.started,
-            seconds,
-            tokens,
-            medians=medians,
-            prompt=self._prompt_tokens,
-            others=self._others,
-        )
-
-    def _prompt_tokens(self) -> int:
-        counted = self.usage.prompt_tokens if self.usage is not None else 0
-        return counted or self.call.demand.prompt_tokens()
-
-    def _others(self) -> list[Tempo]:
-        """Those of the chain's other endpoints that could be asked now."""
-        now, tokens, legs = clock.now(), self.call.demand.tokens(), self.call.plan.legs
-        others = [route for route in self.call.setup.routes if route is not self.leg.route]
-        return [route.tempo for route in others if legs.could_serve(route) and route.is_free(now, tokens)]
 
     def named(self, reply: Reply) -> Reply:
         """The reply with what not every provider says: an id, the model, the time."""
@@ -147,10 +150,11 @@ class Try:
     def failed(self, error: AttemptError, usage: Usage | None = None) -> AttemptError:
         """It failed; the breaker learns what the table says.  Returns the error, now with its place."""
         severity = handling(error).severity
-        if severity is None:
-            self._permit.left()
-        else:
-            self._permit.failed(severity, error.retry_after_s, error.summary)
+        if self._permit is not None:
+            if severity is None:
+                self._permit.left()
+            else:
+                self._permit.failed(severity, error.retry_after_s, error.summary)
         self.usage = usage
         self._end("failed", self._placed(error), error.status)
         return error
@@ -170,7 +174,8 @@ class Try:
             self.leg.route.latencies.add(age, answered=False)
         if isinstance(error, TimedOut) and self._is_to_blame(error, age):
             return self.failed(error, usage)
-        self._permit.left()
+        if self._permit is not None:
+            self._permit.left()
         self.usage = usage
         self._end("cut", self._placed(error), None)
         return error
@@ -204,7 +209,8 @@ class Try:
     @property
     def may_be_left(self) -> bool:
         """Whether it stands for itself alone: nobody runs beside it, and it was not sent to find out."""
-        return self.call.strategy.one_at_a_time and not (self.forced or self._permit.probe)
+        probe = self._permit is not None and self._permit.probe
+        return self.call.strategy.one_at_a_time and not (self.forced or probe)
 
     def cut(self, tokens: int = 0) -> None:
         """We stopped it.  Does nothing after an outcome.
@@ -220,14 +226,19 @@ class Try:
         lost = self.call.winner not in (None, self)
         if lost:
             self.leg.tries = 0
-        if lost and age >= self.call.slow_s(self) and self._had_as_long_as_the_winner(age):
-            self.leg.route.latencies.add(age, answered=False)
-            self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
-        elif lost:
-            self._permit.beaten()
-        else:
-            self._permit.left()
+        if self._permit is not None:
+            self._leave(self._permit, age, lost=lost)
         self._end("cut", None, None)
+
+    def _leave(self, permit: Permit, age: float, *, lost: bool) -> None:
+        """What an attempt that was stopped at this age tells of its endpoint."""
+        if not lost:
+            permit.left()
+        elif age >= self.call.slow_s(self) and self._had_as_long_as_the_winner(age):
+            self.leg.route.latencies.add(age, answered=False)
+            permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
+        else:
+            permit.beaten()
 
     def _had_as_long_as_the_winner(self, age: float) -> bool:
         """Whether it ran at least as long as the winner needed; one that began later may be as quick."""
@@ -244,14 +255,6 @@ class Try:
     def _placed(self, error: AttemptError) -> AttemptError:
         spec = self.leg.route.spec
         return error.placed(spec.name, spec.vendor, spec.model)
-
-    def answered(self, seconds: float) -> None:
-        """Its first content has come after so long, or its whole answer."""
-        route = self.leg.route
-        self._answered_s = seconds
-        if route.compared:
-            route.load.ended(self)
-            route.load.answered(self.started + seconds, seconds)
 
     def heard(self, requests: Limited | None, tokens: Limited | None) -> None:
         """The provider has taken it in, and says what is left of its limits."""

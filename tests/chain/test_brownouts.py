@@ -263,8 +263,8 @@ async def test_bursts_open_nothing() -> None:
 
 
 @virtual_time
-async def test_a_slow_answer_that_breaks_is_a_break() -> None:
-    """How late it began is nothing beside that it never ended."""
+async def test_a_slow_answer_that_breaks_counts_once() -> None:
+    """It failed, its breaker had heard before that it was late, and the ledger says both."""
     async with Simulator(seed=2) as sim:
         a, b = sim.add("a", WELL), sim.add("b", WELL)
         scene = Scene([a, b], on_break="raise", upstream="stream")
@@ -276,7 +276,24 @@ async def test_a_slow_answer_that_breaks_is_a_break() -> None:
                     async for _ in stream:
                         pass
             [attempt] = caught.value.attempts
-            assert (attempt.outcome, attempt.notes) == ("failed", ())
+            assert "failed" == attempt.outcome
+            assert attempt.notes[0].startswith("slow: first content after 5.00 s")
+            assert 1 == scene.chain._routes[0].breaker.fail_counter
+
+
+@virtual_time
+async def test_a_long_answer_tells_at_its_first_content() -> None:
+    """A brown-out is left while the first slow answers are still being read, a minute long each."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", WELL), sim.add("b", WELL)
+        scene = Scene([a, b], attempt_timeout=None, upstream="stream")
+        async with scene.chain:
+            await scene.calls(12)
+            a.behave(Behaviour(latency=Lognormal(5.0, 0.1), tokens=600, pace_s=0.1))
+            await scene.calls(10)
+            opened = next(event for event in scene.sink.events if isinstance(event, BreakerMoved))
+            assert ("a", "open") == (opened.endpoint, opened.new)
+            assert 9 <= scene.by.count("b")
 
 
 @virtual_time
