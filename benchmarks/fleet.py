@@ -25,7 +25,7 @@ from attrs import define, field, frozen
 from page import quantile
 
 from fallbackio import BreakerPolicy, Endpoint, RetryPolicy, clock, errors
-from fallbackio.breaker import Breaker, Rate
+from fallbackio.breaker import Breaker, Rate, Severity
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._demand import Demand
 from fallbackio.chain._line import Line
@@ -276,17 +276,20 @@ class _Process:
             send.permit.ok()
             return
         first_s = now - began - SPOKEN_S
-        route.latencies.add(first_s)
+        route.tempo.firsts.add(first_s)
         slow = route.tempo.slow(
             began,
             first_s,
             None,
             medians=medians,
+            left=route.breaker.slow,
             prompt=self.demand.prompt_tokens,
             others=lambda: [one.tempo for one in self.routes if one is not route and one.is_free(now, 0)],
         )
-        route.tempo.end(send.permit, route.breaker, slow)
-        if slow:
+        if not slow:
+            send.permit.ok()
+        else:
+            send.permit.failed(Severity.SLOW, reason=slow)
             route.ramp.failed(now, route.breaker.recovered_at)
 
 

@@ -71,6 +71,7 @@ class Breaker(Circuit):
     Attributes:
         policy: As given.
         in_flight: Permits that have not ended.
+        slow: It has opened because answers were slow, and has not closed since.
         waiting: Whose `tripped` is called, in this order, after every opening; the values mean nothing.
         reason: Why it moved last, in words; empty if it never has.
 
@@ -93,6 +94,7 @@ class Breaker(Circuit):
         super().__init__(name)
         self.policy = policy
         self.in_flight = 0
+        self.slow = False
         self.waiting: dict[Waiting, None] = {}
         self.reason = ""
         self._clock = clock
@@ -361,6 +363,7 @@ class Breaker(Circuit):
         self._due = max(rest_until, moment + self._backoff.period_s(severity, asked_s, gap_s))
         self._window = None
         self._free = False
+        self.slow = self.slow or severity is Severity.SLOW
         self._announce(old, reason, self._due - moment)
         for one in self.waiting:
             self._outbox.post(one, one.tripped)
@@ -379,6 +382,7 @@ class Breaker(Circuit):
         self._window = Window(self.policy.window_s)
         self._run = NO_RUN
         self._free = True
+        self.slow = False
         self._due = -inf
         self._closed_at = moment
         self._announce(old, reason)

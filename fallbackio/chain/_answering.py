@@ -52,10 +52,8 @@ class Answering:
             return None
         now = clock.now()
         took_s = now - attempt.started
-        route, tokens = attempt.leg.route, reply.usage.completion_tokens
-        route.durations.add(took_s, at=now)
-        if tokens:
-            route.tempo.per_token.add(took_s / tokens, at=now)
+        tokens = reply.usage.completion_tokens
+        attempt.leg.route.tempo.answered(took_s, tokens, at=now)
         attempt.answered(took_s, tokens)
         return await self._taken(attempt, reply)
 
@@ -70,7 +68,7 @@ class Answering:
 
         embeddings = await self._asked(attempt, asking)
         if embeddings is not None:
-            attempt.leg.route.durations.add(clock.now() - attempt.started)
+            attempt.leg.route.tempo.wholes.add(clock.now() - attempt.started)
             attempt.won(embeddings.usage)
         return embeddings
 

@@ -102,7 +102,7 @@ async def open_stream(attempt: Try, alive: Callable[[], None] | None = None) -> 
         await give_up(attempt, upstream, tokens_in(deltas), spent)
         raise spent
     attempt.ttft_s = clock.now() - attempt.started
-    attempt.leg.route.latencies.add(attempt.ttft_s)
+    attempt.leg.route.tempo.firsts.add(attempt.ttft_s)
     attempt.answered(attempt.ttft_s)
     return Opened(attempt, upstream, deltas)
 

@@ -61,7 +61,7 @@ class Background:
                     batch = upstream.take() or await upstream.receive()
                     if has_content(batch) and not shown:
                         shown = True
-                        route.latencies.add(clock.now() - started)
+                        route.tempo.firsts.add(clock.now() - started)
         except AttemptError:
             pass  # it was cut already; its breaker has heard what there was to hear
         finally:

@@ -166,7 +166,7 @@ class Call:
 
     def slow_s(self, attempt: Try) -> float:
         """The age from which a loser counts as slow."""
-        return self.strategy.slow_s(attempt.leg.route.latencies, attempt.alive)
+        return self.strategy.slow_s(attempt.leg.route.tempo.firsts, attempt.alive)
 
     def drains(self, attempt: Try, upstream: Upstream) -> bool:
         """Whether a loser goes on in the background; otherwise it has to be closed."""

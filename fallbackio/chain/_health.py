@@ -61,8 +61,8 @@ def _endpoint_health(route: Route, now: float) -> EndpointHealth:
         share=route.ramp.seen(now, breaker.recovered_at),
         requests=_limit(requests, now),
         tokens=_limit(tokens, now),
-        first_content=_times(route.latencies),
-        whole=_times(route.durations),
+        first_content=_times(route.tempo.firsts),
+        whole=_times(route.tempo.wholes),
         last_failure=Failure(kind=failed.kind, status=failed.status, ago_s=now - failed.at)
         if failed.kind
         else None,

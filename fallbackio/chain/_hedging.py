@@ -26,7 +26,7 @@ class Hedging:
 
     def delay_s(self, attempt: Try, started: int) -> float:
         """Seconds from the start of `attempt` to the next."""
-        return self.strategy.delay_s(attempt.leg.route.latencies, started)
+        return self.strategy.delay_s(attempt.leg.route.tempo.firsts, started)
 
     def another(self, running: int, *, extra: bool) -> Try | None:
         """The next endpoint that may be asked; an extra one only as strategy and budget allow."""

@@ -21,7 +21,6 @@ from fallbackio.breaker import Breaker, Permit
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._cost import Listing
 from fallbackio.chain._demand import Demand
-from fallbackio.chain._latency import Latencies
 from fallbackio.chain._legs import Leg, Legs
 from fallbackio.chain._needs import Needs
 from fallbackio.chain._settings import MOST_DOUBLINGS, RetryPolicy
@@ -57,9 +56,7 @@ class Route:
     room: Room = field(factory=Room)
     load: Load = field(factory=Load)
     ramp: Ramp = field(default=Factory(lambda self: Ramp(self.breaker.policy.ramp_s), takes_self=True))
-    latencies: Latencies = field(factory=Latencies)  # to the first content, of streams
-    durations: Latencies = field(factory=Latencies)  # of whole plain answers
-    tempo: Tempo = field(default=Factory(lambda self: Tempo(self.latencies, self.durations), takes_self=True))
+    tempo: Tempo = field(factory=Tempo)
     last_failure: LastFailure = field(factory=LastFailure)
     compared: bool = True  # whether anybody looks at its load
     listing: Listing | None = None  # where its model is looked up, for what the user has not said
@@ -288,12 +285,12 @@ class Plan:
         if first and all(self._needs_more(other, left_s) for other in self.legs if not other.barred):
             return False
         self.short_of_time = leg.barred = True
-        typical = leg.route.latencies.median_answer() or 0.0
+        typical = leg.route.tempo.firsts.median_answer() or 0.0
         self.legs.skip(leg, Refused(f"it takes about {typical:.1f} s to begin, {left_s:.1f} s are left"))
         return True
 
     def _needs_more(self, leg: Leg, left_s: float) -> bool:
-        typical = leg.route.latencies.median_answer()
+        typical = leg.route.tempo.firsts.median_answer()
         return typical is not None and typical > left_s
 
     def _later(self, now: float, deadline: float) -> Send | Wait | None:

@@ -57,11 +57,12 @@ class Try:
         self.forced = ask.permit.forced
         self.started = now
         self._notes: list[str] = [ask.leg.note] if ask.leg.note else []
-        self.whole_s = call.allowance(now, ask.leg.route.latencies)
+        firsts = ask.leg.route.tempo.firsts
+        self.whole_s = call.allowance(now, firsts)
         # The first timer's length and name.
         self.limit_s: float = self.whole_s
         self.phase: Phase = "attempt"
-        first = call.first_content_s(self.leg.route.latencies)
+        first = call.first_content_s(firsts)
         if first < self.whole_s:
             self.limit_s, self.phase = first, "first_content"
         self.alive = False  # the provider has accepted the request; known for streams
@@ -97,19 +98,21 @@ class Try:
         if slow and self._permit is not None:
             permit, self._permit = self._permit, None
             self.note(f"slow: {slow}")
-            route.tempo.end(permit, route.breaker, slow)
+            permit.failed(Severity.SLOW, reason=slow)
             route.ramp.failed(clock.now(), route.breaker.recovered_at)
 
     def _slowness(self, seconds: float, tokens: int | None) -> str:
         """What was slow about its answer; empty if nothing was, or nobody can tell."""
-        medians = self.leg.route.breaker.policy.slow_medians
-        if medians is None or tokens == 0:  # nobody knows how long a plain answer it was
+        breaker = self.leg.route.breaker
+        medians = breaker.policy.slow_medians
+        if medians is None:
             return ""
         return self.leg.route.tempo.slow(
             self.started,
             seconds,
             tokens,
             medians=medians,
+            left=breaker.slow,
             prompt=self.call.demand.prompt_tokens,
             others=self._others,
         )
@@ -132,7 +135,7 @@ class Try:
         """The breaker learns that it answered, unless it has learnt that it did so too late."""
         route = self.leg.route
         if self._permit is not None:
-            route.tempo.end(self._permit, route.breaker, "")
+            self._permit.ok()
         if usage is not None and usage.prompt_tokens:
             route.tempo.prompts.append(usage.prompt_tokens)
 
@@ -171,7 +174,7 @@ class Try:
             return self.failed(error, usage)
         age = clock.now() - self.started
         if self.ttft_s is None:  # else it is known how long it took to begin
-            self.leg.route.latencies.add(age, answered=False)
+            self.leg.route.tempo.firsts.add(age, answered=False)
         if isinstance(error, TimedOut) and self._is_to_blame(error, age):
             return self.failed(error, usage)
         if self._permit is not None:
@@ -198,8 +201,8 @@ class Try:
 
     @property
     def _answers_within_s(self) -> float | None:
-        route = self.leg.route
-        measure = route.latencies if self.call.request.stream else route.durations
+        tempo = self.leg.route.tempo
+        measure = tempo.firsts if self.call.request.stream else tempo.wholes
         return measure.answered_within(0.95)
 
     @property
@@ -235,7 +238,7 @@ class Try:
         if not lost:
             permit.left()
         elif age >= self.call.slow_s(self) and self._had_as_long_as_the_winner(age):
-            self.leg.route.latencies.add(age, answered=False)
+            self.leg.route.tempo.firsts.add(age, answered=False)
             permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
         else:
             permit.beaten()

@@ -87,7 +87,7 @@ class Making:
 
 
 # What a route knows of its endpoint by experience.
-LEARNT = ("breaker", "load", "latencies", "durations", "tempo", "last_failure")
+LEARNT = ("breaker", "load", "tempo", "last_failure")
 
 
 def _place(spec: Endpoint) -> tuple[object, ...]:

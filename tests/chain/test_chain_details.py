@@ -370,7 +370,7 @@ async def test_a_drained_loser_teaches_its_time() -> None:
                 assert ledger((await chain.complete("hi")).report.attempts)[0][1] == "cut"
                 await anyio.sleep(1)
 
-            assert chain._routes[0].latencies.median_answer() == pytest.approx(1, abs=1e-3)
+            assert chain._routes[0].tempo.firsts.median_answer() == pytest.approx(1, abs=1e-3)
 
 
 # Timers.
@@ -409,8 +409,8 @@ async def test_the_age_of_who_did_not_answer_is_learnt(strategy: Any, age: float
     for _ in range(20):
         await chain.complete("hi")
 
-    assert chain._routes[0].latencies.quantile(0.5) == pytest.approx(age, abs=1e-3)
-    assert chain._routes[0].latencies.median_answer() is None
+    assert chain._routes[0].tempo.firsts.quantile(0.5) == pytest.approx(age, abs=1e-3)
+    assert chain._routes[0].tempo.firsts.median_answer() is None
 
 
 # Second in the winner's tick.

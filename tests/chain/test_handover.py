@@ -275,7 +275,7 @@ async def test_nobody_is_left_while_no_other_can_be_asked_now(why: str) -> None:
         route.breaker.close()
     elif why == "too slow":
         for _ in range(30):
-            route.latencies.add(15.0)
+            route.tempo.firsts.add(15.0)
     clock.call_at(anyio.current_time() + 9.0, chain._setup.named["primary"].breaker.open)
 
     async with anyio.create_task_group() as group:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fallbackio import BreakerPolicy, Hedge, clock
-from fallbackio.breaker import Breaker
+from fallbackio.breaker import Breaker, Permit, Severity
 from fallbackio.chain._latency import LEAST_SAMPLES, MEMORY_S, REFRESH_S, Latencies, Lowest
 from fallbackio.chain._tempo import EXCUSED_S, LEAST_S, PROMPT_TOKENS_PER_S, Tempo
 from fallbackio.testing import virtual_time
@@ -22,7 +22,7 @@ MEDIANS = 4.0
 
 def tempo_of(first_s: float | None = 0.5, answers: int = LEAST_SAMPLES) -> Tempo:
     """An endpoint whose streams have begun after so many seconds."""
-    tempo = Tempo(Latencies(), Latencies())
+    tempo = Tempo()
     for _ in range(answers if first_s is not None else 0):
         assert first_s is not None
         tempo.firsts.add(first_s)
@@ -32,10 +32,9 @@ def tempo_of(first_s: float | None = 0.5, answers: int = LEAST_SAMPLES) -> Tempo
 
 def plain_tempo(*answers: tuple[float, int]) -> Tempo:
     """An endpoint that has given these plain answers: seconds, and tokens."""
-    tempo = Tempo(Latencies(), Latencies())
+    tempo = Tempo()
     for seconds, tokens in answers:
-        tempo.wholes.add(seconds)
-        tempo.per_token.add(seconds / tokens)
+        tempo.answered(seconds, tokens, clock.now())
     return tempo
 
 
@@ -46,10 +45,26 @@ def slow(
     tokens: int | None = None,
     prompt: int = 0,
     started: float | None = None,
+    left: bool = False,
 ) -> str:
     """What is said of an answer that has come just now."""
-    began = clock.now() - seconds if started is None else started
-    return tempo.slow(began, seconds, tokens, medians=MEDIANS, prompt=lambda: prompt, others=lambda: others)
+    return tempo.slow(
+        clock.now() - seconds if started is None else started,
+        seconds,
+        tokens,
+        medians=MEDIANS,
+        left=left,
+        prompt=lambda: prompt,
+        others=lambda: others,
+    )
+
+
+def end(permit: Permit, said: str) -> None:
+    """Tell the breaker of an answer of which this was said."""
+    if said:
+        permit.failed(Severity.SLOW, reason=said)
+    else:
+        permit.ok()
 
 
 # What is usual.
@@ -277,12 +292,10 @@ async def test_what_all_take_is_usual_from_then_on() -> None:
     tempo = plain_tempo(*[(0.6, 5)] * LEAST_SAMPLES)
     tempo.usual_s(5)
     for _ in range(5):
-        tempo.wholes.add(6.0)
-        tempo.per_token.add(1.2)
+        tempo.answered(6.0, 5, clock.now())
     for _ in range(LEAST_SAMPLES - 5):
         assert slow(tempo, 6.0, plain_tempo((6.0, 5)), tokens=5) == ""
-        tempo.wholes.add(6.0)
-        tempo.per_token.add(1.2)
+        tempo.answered(6.0, 5, clock.now())
 
     assert tempo.usual_s(5) == 6.0
     assert slow(tempo, 12.0, plain_tempo(), tokens=5) == ""
@@ -334,6 +347,27 @@ async def test_plain_answers_are_compared_with_plain_ones() -> None:
     assert slow(tempo, 12.0, plain_tempo((0.6, 5)), tokens=5)
 
 
+@virtual_time
+async def test_one_that_never_counts_its_tokens_is_known_by_its_answers() -> None:
+    """Once it was asked it is no unknown one any more: when all are slow it is not tried time and again."""
+    tempo, other = plain_tempo(*[(0.6, 5)] * LEAST_SAMPLES), plain_tempo((6.0, 0))
+    tempo.usual_s(5)
+    for _ in range(LEAST_SAMPLES):
+        tempo.answered(6.0, 5, clock.now())
+
+    assert slow(tempo, 6.0, other, tokens=5) == ""
+    assert tempo.usual_s(5) == 6.0
+    assert slow(tempo, 60.0, other, tokens=5)
+
+
+@virtual_time
+async def test_of_an_answer_whose_tokens_nobody_counted_nothing_is_said() -> None:
+    """It may have been a long one."""
+    tempo = plain_tempo(*[(0.6, 5)] * LEAST_SAMPLES)
+
+    assert slow(tempo, 60.0, plain_tempo((0.6, 5)), tokens=0) == ""
+
+
 # What the breaker makes of it.
 
 
@@ -346,8 +380,8 @@ async def test_who_was_left_for_slowness_comes_back_by_an_answer_in_time() -> No
     def answer(seconds: float) -> str:
         permit = breaker.acquire()
         assert permit is not None
-        said = slow(tempo, seconds, other)
-        tempo.end(permit, breaker, said)
+        said = slow(tempo, seconds, other, left=breaker.slow)
+        end(permit, said)
         return said
 
     def phase() -> str:
@@ -368,6 +402,12 @@ async def test_who_was_left_for_slowness_comes_back_by_an_answer_in_time() -> No
     await anyio.sleep(10)
     assert answer(1.5) == "", "it is judged as before"
 
+    for _ in range(5):
+        assert answer(5.0)
+    breaker.close()
+    await anyio.sleep(10)
+    assert answer(1.5) == "", "and so is one that was closed by hand"
+
 
 @virtual_time
 async def test_who_was_left_for_errors_comes_back_by_any_answer() -> None:
@@ -379,12 +419,12 @@ async def test_who_was_left_for_errors_comes_back_by_any_answer() -> None:
     assert broken is not None
     await anyio.sleep(5)
     broken.failed()
-    tempo.end(late, breaker, slow(tempo, 5.0, other))
+    end(late, slow(tempo, 5.0, other, left=breaker.slow))
 
     await anyio.sleep(5)
     probe = breaker.acquire()
     assert probe is not None
-    tempo.end(probe, breaker, slow(tempo, 1.5, other))
+    end(probe, slow(tempo, 1.5, other, left=breaker.slow))
     assert breaker.phase == "closed"
 
 
@@ -419,4 +459,4 @@ async def test_a_healthy_tail_opens_nothing(draw: Callable[[random.Random], floa
         permit = breaker.acquire()
         assert permit is not None, breaker.reason
         tempo.firsts.add(lasts)
-        tempo.end(permit, breaker, slow(tempo, lasts, other, started=began))
+        end(permit, slow(tempo, lasts, other, started=began, left=breaker.slow))

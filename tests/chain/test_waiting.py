@@ -256,7 +256,7 @@ async def test_who_waits_for_something_else_stands_in_nobodys_way() -> None:
     _, b = limited("b", answers("b", after_s=2), max_in_flight=1)
     chain = fallbackio.Chain([a, b], breaker=BreakerPolicy(consecutive=99, rates=()), seed=1)
     for _ in range(20):
-        chain._routes[1].latencies.add(2.0)
+        chain._routes[1].tempo.firsts.add(2.0)
     served = Served(chain)
 
     async with anyio.create_task_group() as group:
