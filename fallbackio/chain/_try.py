@@ -1,7 +1,8 @@
 """One attempt while it runs.
 
 A `Try` holds the permit, and whoever started it ends it exactly once with `won`, `failed` or `cut`;
-all three are synchronous, so that they work in a cancelled scope.
+all three are synchronous, so that they work in a cancelled scope.  Odd rule: the permit of an answer that
+is slow ends before, at its first content, and what becomes of that answer is told to nobody.
 """
 
 from __future__ import annotations
@@ -28,6 +29,23 @@ __all__ = ["TICK_S", "Try"]
 
 # Two instants nearer than this are one; asyncio's own resolution is 1e-9 s.
 TICK_S = 1e-6
+
+
+class _Ended:
+    """In the place of a permit that has ended already."""
+
+    probe = False
+
+    def ok(self) -> None: ...
+
+    def failed(self, severity: Severity, retry_after_s: float | None = None, reason: str = "") -> None: ...
+
+    def left(self) -> None: ...
+
+    def beaten(self) -> None: ...
+
+
+_ENDED = _Ended()
 
 
 class Try:
@@ -69,7 +87,7 @@ class Try:
         self.ttft_s: float | None = None
         self.usage: Usage | None = None
         self.attempt: Attempt | None = None  # set once, by the outcome
-        self._permit: Permit | None = ask.permit  # none once its breaker knows that it was late
+        self._permit: Permit | _Ended = ask.permit
         self._taken = ask.taken
         if ask.leg.route.compared:
             ask.leg.route.load.started(now, self)
@@ -95,9 +113,9 @@ class Try:
             route.load.ended(self)
             route.load.answered(self.started + seconds, seconds)
         slow = self._slowness(seconds, tokens)
-        if slow and self._permit is not None:
-            permit, self._permit = self._permit, None
+        if slow:
             self.note(f"slow: {slow}")
+            permit, self._permit = self._permit, _ENDED
             permit.failed(Severity.SLOW, reason=slow)
             route.ramp.failed(clock.now(), route.breaker.recovered_at)
 
@@ -133,11 +151,9 @@ class Try:
 
     def _settle(self, usage: Usage | None) -> None:
         """The breaker learns that it answered, unless it has learnt that it did so too late."""
-        route = self.leg.route
-        if self._permit is not None:
-            self._permit.ok()
+        self._permit.ok()
         if usage is not None and usage.prompt_tokens:
-            route.tempo.prompts.append(usage.prompt_tokens)
+            self.leg.route.tempo.prompts.append(usage.prompt_tokens)
 
     def named(self, reply: Reply) -> Reply:
         """The reply with what not every provider says: an id, the model, the time."""
@@ -153,11 +169,10 @@ class Try:
     def failed(self, error: AttemptError, usage: Usage | None = None) -> AttemptError:
         """It failed; the breaker learns what the table says.  Returns the error, now with its place."""
         severity = handling(error).severity
-        if self._permit is not None:
-            if severity is None:
-                self._permit.left()
-            else:
-                self._permit.failed(severity, error.retry_after_s, error.summary)
+        if severity is None:
+            self._permit.left()
+        else:
+            self._permit.failed(severity, error.retry_after_s, error.summary)
         self.usage = usage
         self._end("failed", self._placed(error), error.status)
         return error
@@ -177,8 +192,7 @@ class Try:
             self.leg.route.tempo.firsts.add(age, answered=False)
         if isinstance(error, TimedOut) and self._is_to_blame(error, age):
             return self.failed(error, usage)
-        if self._permit is not None:
-            self._permit.left()
+        self._permit.left()
         self.usage = usage
         self._end("cut", self._placed(error), None)
         return error
@@ -212,8 +226,7 @@ class Try:
     @property
     def may_be_left(self) -> bool:
         """Whether it stands for itself alone: nobody runs beside it, and it was not sent to find out."""
-        probe = self._permit is not None and self._permit.probe
-        return self.call.strategy.one_at_a_time and not (self.forced or probe)
+        return self.call.strategy.one_at_a_time and not (self.forced or self._permit.probe)
 
     def cut(self, tokens: int = 0) -> None:
         """We stopped it.  Does nothing after an outcome.
@@ -229,19 +242,14 @@ class Try:
         lost = self.call.winner not in (None, self)
         if lost:
             self.leg.tries = 0
-        if self._permit is not None:
-            self._leave(self._permit, age, lost=lost)
-        self._end("cut", None, None)
-
-    def _leave(self, permit: Permit, age: float, *, lost: bool) -> None:
-        """What an attempt that was stopped at this age tells of its endpoint."""
         if not lost:
-            permit.left()
+            self._permit.left()
         elif age >= self.call.slow_s(self) and self._had_as_long_as_the_winner(age):
             self.leg.route.tempo.firsts.add(age, answered=False)
-            permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
+            self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
         else:
-            permit.beaten()
+            self._permit.beaten()
+        self._end("cut", None, None)
 
     def _had_as_long_as_the_winner(self, age: float) -> bool:
         """Whether it ran at least as long as the winner needed; one that began later may be as quick."""
