@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event, Thread
 
 import orjson
 import pytest
@@ -322,6 +324,35 @@ def test_progress_is_told() -> None:
     assert seconds == tuple(sorted(seconds))
     assert calls[-1] > calls[0]
     assert set(failed) == {0}
+
+
+def test_drills_in_two_threads_give_the_log_back(caplog: pytest.LogCaptureFixture) -> None:
+    """While one of them goes on fallbackio says nothing; when both are over it speaks again."""
+    first_runs, second_runs, first_is_over = Event(), Event(), Event()
+    log = logging.getLogger("fallbackio")
+
+    def first_tick(*_: float) -> None:
+        first_runs.set()
+        second_runs.wait(10)
+
+    def second_tick(*_: float) -> None:
+        second_runs.set()
+        first_is_over.wait(10)
+
+    first, second = [
+        Thread(target=drill, args=(CHAIN, "s1"), kwargs={"rate": 0.05, "on_tick": tick})
+        for tick in (first_tick, second_tick)
+    ]
+    first.start()
+    first_runs.wait(10)
+    second.start()
+    first.join()
+    log.warning("in the second drill")
+    first_is_over.set()
+    second.join()
+    log.warning("after both")
+
+    assert [record.message for record in caplog.records] == ["after both"]
 
 
 def test_what_cannot_be_drilled_is_refused() -> None:
