@@ -30,7 +30,8 @@ from fallbackio.chain._budget import Budget
 from fallbackio.chain._demand import Demand
 from fallbackio.chain._line import Line
 from fallbackio.chain._order import Step, ordered
-from fallbackio.chain._plan import Plan, Route, Send, Wait
+from fallbackio.chain._plan import Plan, Send, Wait
+from fallbackio.chain._route import Route
 from fallbackio.chain._table import handling
 from fallbackio.errors import AttemptError
 from fallbackio.model import Request

@@ -6,8 +6,8 @@ from fallbackio.chain._cost import Listing
 from fallbackio.chain._first_good import first_good
 from fallbackio.chain._needs import NOTHING, Needs, needs_of
 from fallbackio.chain._order import Step
-from fallbackio.chain._plan import Route
 from fallbackio.chain._rehearsal import Rehearsed
+from fallbackio.chain._route import Route
 from fallbackio.chain._session import Session
 from fallbackio.chain._settings import Delivery, Limits, OnBreak, RetryPolicy
 from fallbackio.chain._setup import Setup

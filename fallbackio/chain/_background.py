@@ -13,7 +13,7 @@ import anyio
 from fallbackio import clock
 from fallbackio._tasks import OwnTask
 from fallbackio.chain._attempt import close, has_content
-from fallbackio.chain._plan import Route
+from fallbackio.chain._route import Route
 from fallbackio.endpoint import Upstream
 from fallbackio.errors import AttemptError
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from fallbackio import clock
 from fallbackio.chain._demand import Demand
 from fallbackio.chain._latency import Latencies
-from fallbackio.chain._plan import Plan, Route, Send
+from fallbackio.chain._plan import Plan, Send
 from fallbackio.chain._resume import open_continued
+from fallbackio.chain._route import Route
 from fallbackio.chain._settings import OnBreak
 from fallbackio.chain._telling import Outcome, attempt_ended, attempt_started, call_ended
 from fallbackio.chain._try import Try

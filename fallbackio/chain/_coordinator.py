@@ -30,8 +30,9 @@ from fallbackio.chain._lifecycle import Lifecycle
 from fallbackio.chain._needs import NOTHING, Needs, needs_of
 from fallbackio.chain._options import CHOOSING, READING, refuse
 from fallbackio.chain._order import ordered, quickest_first, warmed
-from fallbackio.chain._plan import Plan, Route, Turn, Wait
+from fallbackio.chain._plan import Plan, Wait
 from fallbackio.chain._rehearsal import Rehearsed, Score, rehearsed
+from fallbackio.chain._route import Route, Turn
 from fallbackio.chain._session import Session, Sessions
 from fallbackio.chain._setup import Setup
 from fallbackio.chain._size import least_tokens

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fallbackio.chain._plan import Route
+from fallbackio.chain._route import Route
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import BadAnswer, ConfigError
 from fallbackio.model import Embeddings

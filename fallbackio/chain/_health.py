@@ -8,7 +8,7 @@ from fallbackio import clock
 from fallbackio.chain._gate import Gate
 from fallbackio.chain._latency import Latencies
 from fallbackio.chain._line import Line
-from fallbackio.chain._plan import Route
+from fallbackio.chain._route import Route
 from fallbackio.chain._setup import Setup
 from fallbackio.errors import ConfigError
 from fallbackio.observe import BreakerHealth, EndpointHealth, Failure, Fanout, Health, Limit, Times

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from attrs import define
 
 from fallbackio.chain._needs import NOTHING
+from fallbackio.chain._route import Route, Turn
 from fallbackio.errors import Refused
-
-if TYPE_CHECKING:
-    from fallbackio.chain._plan import Route, Turn
 
 __all__ = ["Leg", "Legs"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import frozen
 
-from fallbackio.chain._plan import Route, Turn
+from fallbackio.chain._route import Route, Turn
 from fallbackio.selection import Balance, Load, Members
 
 __all__ = ["Step", "ordered"]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 from attrs import evolve, field, frozen
 
-from fallbackio.chain._plan import Route
+from fallbackio.chain._route import Route
 from fallbackio.errors import ConfigError, FallbackError
 from fallbackio.model import Reply, Report
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fallbackio import clock
 from fallbackio.chain._order import Step, ordered, turn_of
-from fallbackio.chain._plan import Route, Turn
+from fallbackio.chain._route import Route, Turn
 from fallbackio.errors import ConfigError
 from fallbackio.model import Reply
 

@@ -20,7 +20,7 @@ from fallbackio.chain._answering import Answering
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._needs import NOTHING, Needs
 from fallbackio.chain._order import Step
-from fallbackio.chain._plan import Route
+from fallbackio.chain._route import Route
 from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
 from fallbackio.chain._strategy import Strategy
 from fallbackio.endpoint import Endpoint

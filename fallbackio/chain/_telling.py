@@ -14,7 +14,7 @@ from fallbackio.model import Attempt, Embeddings, Reply, Report
 if TYPE_CHECKING:
     # Calls and tries tell of themselves.
     from fallbackio.chain._call import Call
-    from fallbackio.chain._plan import Route
+    from fallbackio.chain._route import Route
     from fallbackio.chain._try import Try
 
 __all__ = ["Outcome", "attempt_ended", "attempt_started", "call_ended", "call_started"]

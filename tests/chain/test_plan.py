@@ -11,8 +11,10 @@ import pytest
 from fallbackio.breaker import Breaker, BreakerPolicy, Severity
 from fallbackio.chain._budget import Budget
 from fallbackio.chain._demand import Demand
+from fallbackio.chain._legs import Leg
 from fallbackio.chain._line import Line
-from fallbackio.chain._plan import Leg, Plan, Route, Send, Turn, Wait
+from fallbackio.chain._plan import Plan, Send, Wait
+from fallbackio.chain._route import Route, Turn
 from fallbackio.chain._settings import RetryPolicy
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError, ConnectionFailed, Overloaded, RateLimited, ServerFault
