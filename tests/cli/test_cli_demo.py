@@ -62,12 +62,13 @@ def test_an_open_circuit_lets_probes_through_only(played: Run) -> None:
 
 
 def test_a_stall_delays_only_who_met_it(played: Run) -> None:
-    """As many calls waited for the stalled vendor as reached it; the median does not see the stall."""
+    """Some who reached it waited to the end, until its circuit opened; the median sees nothing."""
     tally = tally_of(played, "primary: stalls")
     reached = tally.reached["sim-openai"]
     waited = [seconds for seconds in tally.answered_s if seconds >= played.script.attempt_timeout_s]
 
-    assert len(waited) == reached.before + reached.probes
+    assert 3 <= len(waited) < reached.before + reached.probes
+    assert max(tally.answered_s) < 2 * played.script.attempt_timeout_s
     assert reached.before < 30
     assert tally.quantile_s(0.5) < 0.1
 

@@ -101,6 +101,16 @@ async def test_a_wait_that_is_cancelled_leaves_the_stream_open() -> None:
     assert said == ["word0", " word1 word2"]
 
 
+@pytest.fixture
+def quick_collections() -> Iterator[None]:
+    """What the tests before have left is not looked through sixty times."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("quick_collections")
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @virtual_time
 async def test_a_call_can_be_cancelled_at_every_turn(stream: bool) -> None:
