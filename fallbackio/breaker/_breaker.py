@@ -102,7 +102,7 @@ class Breaker(Circuit):
         self._on_move = on_move
         self._epoch = 0  # which permits count: those of this number
         self._window: Window | None = Window(policy.window_s)  # None unless closed
-        self._run = NO_RUN  # since the last success or close
+        self._run = NO_RUN  # since the last close
         self._free = True  # closed and not resting; spares the usual call a look at the clock
         # The instant from which `acquire` looks again: end of the rest, of the open period, or of
         # the probe's patience, as the state is.
@@ -270,10 +270,15 @@ class Breaker(Circuit):
 
     def _answered(self, permit: Permit) -> None:
         if self._window is not None:
-            self._run = NO_RUN
+            if self._run is not NO_RUN:
+                self._run = self._run.after_whole() if permit.has_begun else NO_RUN
             self._window.add(self._clock(), 0)
         else:
             self._close("the probe was answered" if permit.probe else "a forced call was answered")
+
+    def _began(self) -> None:
+        if self._run.slow.count:
+            self._run = self._run.after_in_time()
 
     def _erred(self, permit: Permit, severity: Severity, asked_s: float, reason: str) -> None:
         if self._window is not None:

@@ -26,6 +26,7 @@ class Permit:
     Attributes:
         probe: It is the one call that finds out whether an open breaker may close.
         forced: It goes out although the breaker refused.
+        has_begun: Its answer is known to have begun in time.
 
     Example:
         >>> permit = breaker.acquire()
@@ -40,13 +41,27 @@ class Permit:
         >>> permit.ok()
     """
 
-    __slots__ = ("_breaker", "_epoch", "forced", "probe")
+    __slots__ = ("_breaker", "_epoch", "forced", "has_begun", "probe")
 
     def __init__(self, breaker: Breaker, epoch: int, probe: bool = False, forced: bool = False) -> None:
         self._breaker: Breaker | None = breaker  # None once it has ended
         self._epoch = epoch
         self.probe = probe
         self.forced = forced
+        self.has_begun = False
+
+    def began(self) -> None:
+        """Its answer has begun, in time, and will take its time to end; the permit is still out.
+
+        Ends a run of slow answers, which would not be one if it waited for the end: what began before a
+        brown-out ends in the midst of it.  `ok` then ends a run of hard failures only.
+        """
+        breaker = self._breaker
+        if breaker is None:
+            raise _ended_twice()
+        self.has_begun = True
+        if self._epoch == breaker._epoch:
+            breaker._began()
 
     def ok(self) -> None:
         """End it: the endpoint answered."""

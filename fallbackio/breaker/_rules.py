@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from enum import Enum
+from math import inf
 from typing import Final, NamedTuple
 
 from attrs import frozen
@@ -48,40 +49,78 @@ IN_RATE: Final = {Severity.HARD, Severity.THROTTLED, Severity.FATAL}
 
 
 @frozen
+class Row:
+    """Failures of one kind in a row.
+
+    Attributes:
+        count: How many.
+        near: Those since the last pause, if there was one.
+        first_at: The clock's instant of the first of `near`.
+    """
+
+    count: int = 0
+    near: int = 0
+    first_at: float = inf
+
+    def and_then(self, moment: float) -> Row:
+        """The row with one more."""
+        return Row(self.count + 1, self.near + 1, min(self.first_at, moment))
+
+    def after_pause(self) -> Row:
+        """The row with none of them near."""
+        return Row(self.count)
+
+
+NONE: Final = Row()
+
+
+@frozen
 class Run:
     """Failures in a row, and how the latest of them lie in time.
 
     A pause ends nothing but the measure of time: yesterday's failure says nothing about today's pace.
 
     Attributes:
-        count: Hard failures and slow answers since the last success or close.
-        near: Those since the last pause, if there was one.
-        hard: Those of `near` that were hard.
-        first_at: The clock's instant of the first of `near`.
-        last_at: That of the last.
+        hard: Hard failures since the last answer that came whole.
+        slow: Slow answers since the last one that was in time.
+        last_at: The clock's instant of the last of either kind.
     """
 
-    count: int = 0
-    near: int = 0
-    hard: int = 0
-    first_at: float = 0.0
+    hard: Row = NONE
+    slow: Row = NONE
     last_at: float = 0.0
 
     def and_then(self, moment: float, severity: Severity, pause_s: float) -> Run:
         """The run with one more; over `pause_s` seconds without any are a pause."""
-        before = self if moment - self.last_at <= pause_s else NO_RUN
-        return Run(
-            count=self.count + 1,
-            near=before.near + 1,
-            hard=before.hard + (severity is Severity.HARD),
-            first_at=before.first_at if before.near else moment,
-            last_at=moment,
-        )
+        hard, slow = self.hard, self.slow
+        if moment - self.last_at > pause_s:
+            hard, slow = hard.after_pause(), slow.after_pause()
+        if severity is Severity.HARD:
+            return Run(hard.and_then(moment), slow, moment)
+        return Run(hard, slow.and_then(moment), moment)
+
+    def after_whole(self) -> Run:
+        """What is left of it when an answer has come whole of which it was told that it began in time."""
+        return Run(slow=self.slow, last_at=self.last_at) if self.slow.count else NO_RUN
+
+    def after_in_time(self) -> Run:
+        """What is left of it when an answer has begun in time."""
+        return Run(hard=self.hard, last_at=self.last_at) if self.hard.count else NO_RUN
+
+    @property
+    def count(self) -> int:
+        """How many of both kinds."""
+        return self.hard.count + self.slow.count
+
+    @property
+    def near(self) -> int:
+        """Those since the last pause."""
+        return self.hard.near + self.slow.near
 
     @property
     def lasted_s(self) -> float:
         """Seconds from the first to the last since the pause."""
-        return self.last_at - self.first_at
+        return self.last_at - min(self.hard.first_at, self.slow.first_at) if self.near else 0.0
 
     @property
     def gap_s(self) -> float:
@@ -120,8 +159,8 @@ def _lasts(policy: BreakerPolicy, run: Run) -> bool:
     return (
         policy.sparse_after_s is not None
         and run.lasted_s >= policy.sparse_after_s
-        and run.hard >= _FEWEST
-        and run.hard / policy.consecutive >= policy.sparse_ratio
+        and run.hard.near >= _FEWEST
+        and run.hard.near / policy.consecutive >= policy.sparse_ratio
     )
 
 

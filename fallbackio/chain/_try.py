@@ -36,6 +36,8 @@ class _Ended:
 
     probe = False
 
+    def began(self) -> None: ...
+
     def ok(self) -> None: ...
 
     def failed(self, severity: Severity, retry_after_s: float | None = None, reason: str = "") -> None: ...
@@ -105,8 +107,8 @@ class Try:
     def answered(self, seconds: float, tokens: int | None = None) -> None:
         """Its first content has come after so long, or a whole plain answer of so many tokens.
 
-        If that was slow its breaker hears it now, for the rest of a long answer takes its time; what
-        becomes of that then adds nothing.
+        Its breaker hears now whether that was slow, for the rest of a long answer takes its time; what
+        becomes of a slow one then adds nothing.
         """
         route = self.leg.route
         if route.compared:
@@ -118,6 +120,8 @@ class Try:
             permit, self._permit = self._permit, _ENDED
             permit.failed(Severity.SLOW, reason=slow)
             route.ramp.failed(clock.now(), route.breaker.recovered_at)
+        elif tokens is None:
+            self._permit.began()
 
     def _slowness(self, seconds: float, tokens: int | None) -> str:
         """What was slow about its answer; empty if nothing was, or nobody can tell."""

@@ -53,6 +53,31 @@ class TestClosed:
         assert "open" == bench.phase()
         assert "5 failures in a row (answered after 20 s)" == bench.moves[0].reason
 
+    def test_an_answer_that_begins_in_time_ends_a_run_of_slow_ones_then(self) -> None:
+        """Its end says nothing more of that, and still ends a run of hard failures."""
+        bench = Bench(rates=())
+        long = bench.take()
+        bench.fail(2, SLOW)
+        bench.fail(1, HARD)
+        long.began()
+        assert (1, 1) == (bench.breaker.fail_counter, bench.breaker.in_flight)
+        bench.fail(3, SLOW)
+        long.ok()
+        assert ("closed", 3, 0) == (bench.phase(), bench.breaker.fail_counter, bench.breaker.in_flight)
+        bench.fail(2, SLOW)
+        assert "open" == bench.phase()
+
+    def test_an_answer_of_before_the_trip_that_begins_is_ignored(self) -> None:
+        """Neither does it close the breaker, nor does one that has ended begin."""
+        bench = Bench(rates=())
+        late = bench.take()
+        bench.tripped()
+        late.began()
+        assert ("open", 5) == (bench.phase(), bench.breaker.fail_counter)
+        late.ok()
+        with pytest.raises(RuntimeError, match="already ended"):
+            late.began()
+
     def test_slow_answers_are_calls_of_the_window_and_no_failures_of_it(self) -> None:
         """An endpoint of which every second answer is slow still answers: no ratio opens it."""
         bench = Bench()

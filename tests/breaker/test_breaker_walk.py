@@ -37,6 +37,7 @@ class Ticket:
     period: object
     probe: bool
     forced: bool
+    has_begun: bool = False
 
 
 @define(eq=False)
@@ -47,6 +48,8 @@ class Reference:
     phase: str = "closed"
     period: object = object()  # replaced by every move and every probe
     history: list[tuple[float, str]] = field(factory=list)
+    run: list[tuple[float, str, bool]] = field(factory=list)  # and whether there was no pause since
+    failed_at: float = 0.0
     due: float = -1.0
     step: float = 4.0  # the next open period by doubling
     probing: bool = False
@@ -64,6 +67,11 @@ class Reference:
         self.due, self.probing = self.now + 8.0, True
         return Ticket(self.period, probe=True, forced=False)
 
+    def begin(self, ticket: Ticket) -> None:
+        ticket.has_begun = True
+        if ticket.period is self.period:
+            self.run = [one for one in self.run if one[1] != "SLOW"]
+
     def end(self, ticket: Ticket, how: str, asked: float) -> None:
         if ticket.period is not self.period:
             return
@@ -72,22 +80,25 @@ class Reference:
                 self.due, self.probing = self.now + 4.0 if how == "beaten" else -1.0, False
         elif self.phase == "closed":
             self.history.append((self.now, how))
-            if how != "ok":
-                self.judge(how, asked)
+            if how == "ok":
+                self.run = [one for one in self.run if ticket.has_begun and one[1] != "HARD"]
+                return
+            if how in ("HARD", "SLOW"):
+                paused = self.now - self.failed_at > 16.0
+                self.run = [(at, kind, near and not paused) for at, kind, near in self.run]
+                self.run.append((self.now, how, True))
+                self.failed_at = self.now
+            self.judge(how, asked)
         elif how == "ok":
             self.move("closed")
-            self.history, self.due, self.closed_at = [], -1.0, self.now
+            self.history, self.run, self.due, self.closed_at = [], [], -1.0, self.now
         elif ticket.probe:
             self.open(how, asked, fresh=False, rest=-1.0, gap=0.0)
 
     def judge(self, how: str, asked: float) -> None:
-        run: list[tuple[float, str]] = []
-        for at, past in self.history:
-            run = [] if past == "ok" else run + [(at, past)] * (past in ("HARD", "SLOW"))
-        pauses = [n for n in range(1, len(run)) if run[n][0] - run[n - 1][0] > 16.0]
-        near = run[max(pauses, default=0) :]
-        lasted = near[-1][0] - near[0][0] if near else 0.0
-        by_run = len(run) >= 5 or (lasted >= 2 and sum(past == "HARD" for _, past in near) >= 3)
+        near = [(at, kind) for at, kind, near in self.run if near]
+        lasted = self.failed_at - near[0][0] if near else 0.0
+        by_run = len(self.run) >= 5 or (lasted >= 2 and sum(kind == "HARD" for _, kind in near) >= 3)
         recent = [past for at, past in self.history if at // 1.0 > self.now // 1.0 - 10]
         bad = sum(past not in ("ok", "SLOW") for past in recent)
         calls = len(recent)
@@ -127,6 +138,7 @@ steps = st.one_of(
         st.sampled_from([0.0, 0.0, -1.0, 0.5, 5.0, 60.0]),
     ),
     st.tuples(st.sampled_from(["ok", "HARD", "SLOW", "left", "beaten"]), st.integers(0, 3), st.just(0.0)),
+    st.tuples(st.just("begin"), st.integers(0, 3), st.just(0.0)),
 )
 
 
@@ -144,6 +156,10 @@ def test_it_lives_as_the_reference(life: list[tuple[str, int, float]]) -> None:
             reference.now = bench.time
         elif verb in ("ask", "force"):
             ask(bench, reference, out, force=verb == "force")
+        elif verb == "begin":
+            for permit, ticket in out[number : number + 1]:
+                permit.began()
+                reference.begin(ticket)
         elif out:
             permit, ticket = out.pop(min(number, len(out) - 1))
             end(permit, verb, asked)

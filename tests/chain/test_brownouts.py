@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 import fallbackio
@@ -19,6 +20,8 @@ from fallbackio.testing import RecordingSink, ScriptedEndpoint, virtual_time
 # Tokens of a usual answer, a tenth of a second after the first.
 WELL = Behaviour(latency=Lognormal(0.5, 0.25), tokens=5, pace_s=0.02)
 SICK = Behaviour(latency=Lognormal(5.0, 0.25), tokens=5, pace_s=0.02)
+# Half a minute is read of each answer.
+LONG = Behaviour(latency=Lognormal(0.5, 0.25), tokens=30, pace_s=1.0)
 
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -294,6 +297,36 @@ async def test_a_long_answer_tells_at_its_first_content() -> None:
             opened = next(event for event in scene.sink.events if isinstance(event, BreakerMoved))
             assert ("a", "open") == (opened.endpoint, opened.new)
             assert 9 <= scene.by.count("b")
+
+
+@virtual_time
+async def test_answers_that_began_before_a_brown_out_do_not_hide_it() -> None:
+    """They end in the midst of it, well, and say nothing of how soon an answer begins by then."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", LONG), sim.add("b", LONG)
+        scene = Scene([a, b], attempt_timeout=None, upstream="stream")
+        async with scene.chain, anyio.create_task_group() as group:
+            group.start_soon(scene.calls, 50)
+            await anyio.sleep(40)
+            assert scene.opened == []
+            a.behave(attrs.evolve(LONG, latency=SICK.latency))
+            await anyio.sleep(9)
+            assert scene.opened == ["a"]
+
+
+@virtual_time
+async def test_stragglers_among_long_answers_open_nothing() -> None:
+    """An answer that begins in time says so then, and not half a minute later."""
+    async with Simulator(seed=2) as sim:
+        tail = Lognormal(0.5, 0.25, straggler_ratio=0.1, straggler_factor=7)
+        scene = Scene(
+            [sim.add(name, attrs.evolve(LONG, latency=tail)) for name in "ab"],
+            attempt_timeout=None,
+            upstream="stream",
+        )
+        async with scene.chain:
+            await scene.calls(120)
+            assert scene.opened == []
 
 
 @virtual_time
