@@ -144,17 +144,19 @@ class Call:
         own = remaining if self.limits.attempt_timeout is None else self.limits.attempt_timeout
         if remaining - own >= own / 2:
             return own
-        turns = self._turns(latencies)
+        turns = self._turns(now, latencies)
         return min(own, remaining / turns if turns > 1 else remaining)
 
-    def _turns(self, latencies: Latencies) -> int:
+    def _turns(self, now: float, latencies: Latencies) -> int:
         """How many attempts, this one included, have to follow one another to reach every endpoint.
 
-        Of a large pool nobody expects to reach all.
+        Of a large pool nobody expects to reach all.  One that comes back slowly runs beside no other.
         """
-        parallel = self.strategy.parallel(latencies, len(self.plan.legs))
-        untried = min(self.plan.untried, MOST_IN_TURN)
-        return 1 + max(0, math.ceil((untried - (parallel - 1)) / parallel))
+        parallel, untried = self.strategy.parallel(latencies, len(self.plan.legs)), self.plan.untried
+        alone = min(untried, self.plan.legs.come_last(self.setup.routes, now)) if parallel > 1 else 0
+        beside = min(untried - alone, MOST_IN_TURN)
+        rounds = max(0, math.ceil((beside - (parallel - 1)) / parallel))
+        return 1 + rounds + min(alone, MOST_IN_TURN - beside)
 
     def first_content_s(self, latencies: Latencies) -> float:
         """The seconds until an attempt's first content, at an endpoint with these times."""

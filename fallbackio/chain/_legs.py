@@ -78,6 +78,15 @@ class Legs:
         leg.skipped = refused
         self.newly_skipped.append(leg)
 
+    def come_last(self, routes: Iterable[Route], now: float) -> int:
+        """How many of `routes`, all there are, wait for all others to fail, since they come back slowly.
+
+        Whether one does is drawn when it is reached; until then it may.
+        """
+        reached = {leg.route for leg in self.made}
+        waiting = [leg.postponed and not leg.is_done_with for leg in self.made]
+        return sum(waiting) + sum([route.comes_back(now) for route in routes if route not in reached])
+
     def could_serve(self, route: Route) -> bool:
         """Whether the call could go to this endpoint, as far as that is known."""
         return not (self._is_too_small(route) or route.lacks(self.needs))

@@ -77,6 +77,10 @@ class Route:
             return False
         return self.room.is_open or self.room.free_at(now, tokens) <= now
 
+    def comes_back(self, now: float) -> bool:
+        """Whether it has recovered, and does not get all of its calls yet."""
+        return self.ramp.seen(now, self.breaker.recovered_at) < 1.0
+
     def takes(self, now: float, lots: random.Random) -> bool:
         """Whether it is to get this call: not all of them while it comes back."""
         return self.ramp.takes(now, self.breaker.recovered_at, lots)

@@ -667,6 +667,33 @@ async def test_those_that_run_at_once_share_no_time(strategy: Any) -> None:
     assert outcome.text == "a"
 
 
+@pytest.mark.parametrize("strategy", [Hedge(delay=1), Race()], ids=["hedge", "race"])
+@pytest.mark.parametrize("order", ["back silent", "silent back", "silent back silent"])
+@virtual_time
+async def test_one_that_comes_back_slowly_has_its_share_of_the_time(order: str, strategy: Any) -> None:
+    """Nobody runs beside others who has just recovered: who is silent leaves him time to answer."""
+    names = [f"{what}-{place}" for place, what in enumerate(order.split())]
+    scripts = [answers("back") if name.startswith("back") else stalls() for name in names]
+    steps = [ScriptedEndpoint(script, name=name) for script, name in zip(scripts, names, strict=True)]
+    chain = fallbackio.Chain(
+        [one.endpoint for one in steps],
+        strategy=strategy,
+        timeout=20,
+        attempt_timeout=None,
+        breaker=fallbackio.BreakerPolicy(ramp_s=1000),
+        seed=1,
+    )
+    breaker = chain._routes[order.split().index("back")].breaker
+    breaker.open()
+    await anyio.sleep(1)
+    breaker.close()
+
+    reply = await chain.complete("hi")
+
+    assert reply.text == "back"
+    assert anyio.current_time() == pytest.approx(1 + 20 / 2)
+
+
 @virtual_time
 async def test_a_race_in_waves_leaves_the_last_its_turn() -> None:
     """With two of three at once and no limit of their own, the third still gets half the time."""

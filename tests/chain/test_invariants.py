@@ -146,7 +146,7 @@ async def storm(seed: int, *, live: bool) -> None:
         ttft_timeout=lots.choice([None, 1.0, "adaptive"]),
         idle_timeout=1.0,
         breaker=fallbackio.BreakerPolicy(
-            consecutive=5 if live else lots.choice([1, 2, 5]), slow_after_s=lots.choice([0.3, 10.0])
+            consecutive=lots.choice([1, 2, 5]), slow_after_s=lots.choice([0.3, 10.0])
         ),
         sinks=[watch],
         fallback_on=[errors.InvalidRequest, errors.ContextTooLong] if live else [],
