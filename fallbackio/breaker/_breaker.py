@@ -8,7 +8,8 @@ can be seen half made; observers hear of it afterwards.  Three rules bite in pra
   ordinary case: they give their permit back and are otherwise ignored.
 * A permit that is *left* (cancelled, or the request was at fault) has taught us nothing; nor has one
   that was *beaten* by a quicker one, but then a probe's successor waits.
-* Closed does not mean free: after a 429 with `Retry-After` a closed breaker *rests*.
+* Closed does not mean free: after a 429 with `Retry-After`, its own or that of another endpoint that shares
+  its limits, a closed breaker *rests*.
 
 One event loop only; not for threads.
 """
@@ -295,8 +296,21 @@ class Breaker(Circuit):
         trip = verdict(self.policy, severity, self._run, window)
         if trip is not None:
             self._open(severity, asked_s, _because(trip.why, reason), trip.gap_s)
-        elif severity is Severity.THROTTLED and asked_s:
-            self._due = max(self._due, moment + asked_s)
+        elif severity is Severity.THROTTLED:
+            self.rest(asked_s)
+
+    def rest(self, retry_after_s: float | None) -> None:
+        """Let nobody pass for so long, because it was throttled or another that shares its limits.
+
+        Capped by the policy as any `Retry-After` is, and nonsense is nothing.  It never shortens a rest or an
+        open period, counts as no failure, and leaves a probe that is out alone, which will find out itself.
+
+        Example:
+            >>> breaker.rest(20)
+        """
+        asked_s = self.policy.asked_s(retry_after_s)
+        if asked_s and not self._probing:
+            self._due = max(self._due, self._clock() + asked_s)
             self._free = False
 
     def retire(self, reason: str) -> None:

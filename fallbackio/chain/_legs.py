@@ -23,6 +23,7 @@ class Leg:
     ready_at: float = math.inf  # once tried: when it may be asked again; infinite for never
     skipped: Refused | None = None  # set when it was passed over before its first try
     throttled: bool = False  # it asked for less, and an open breaker will be waited for once
+    rests_until: float = -math.inf  # as it asked in this call, for all that share its limits
     note: str = ""  # for the ledger: why it stands where it does
     postponed: bool = False  # it comes after all others, because it has just recovered
     hopeless: bool = False  # it failed in a way that lasts until somebody acts
@@ -86,6 +87,11 @@ class Legs:
         reached = {leg.route for leg in self.made}
         waiting = [leg.postponed and not leg.is_done_with for leg in self.made]
         return sum(waiting) + sum([route.comes_back(now) for route in routes if route not in reached])
+
+    def told_off(self, leg: Leg, now: float) -> bool:
+        """Whether this call was told to stay away by one that shares its limits: it would be told again."""
+        shared = leg.route.room.shared
+        return any(other.rests_until > now and other.route.room.shared is shared for other in self.made)
 
     def could_serve(self, route: Route) -> bool:
         """Whether the call could go to this endpoint, as far as that is known."""

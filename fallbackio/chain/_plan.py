@@ -107,6 +107,8 @@ class Plan:
             self._asked_back.append(now + error.retry_after_s)
         leg.hopeless = error.needs_operator
         leg.throttled = isinstance(error, RateLimited)
+        if leg.throttled:
+            leg.rests_until = now + leg.route.breaker.policy.asked_s(error.retry_after_s)
         row = handling(error)
         leg.ready_at = self._ready_at(leg, error, row, now)
         self._insisted = leg if leg.tries <= self.retry.same_first and leg.ready_at < math.inf else None
@@ -301,6 +303,7 @@ class Plan:
 
     def _panic(self, now: float, deadline: float) -> Send | Wait | None:
         closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred and leg.is_closed]
+        closed_to_us = [leg for leg in closed_to_us if not self.legs.told_off(leg, now)]
         if self._forced or not closed_to_us:
             return None
         roomy = [leg for leg in closed_to_us if self._room_at(leg, now) <= now]

@@ -124,6 +124,11 @@ class Setup:
     def _answering(self) -> Answering:
         return Answering(self.limits, self.delivery, self.strategy)
 
+    def sharing(self, route: Route) -> list[Route]:
+        """The other endpoints that share the limits of this one."""
+        others = [other for other in self.routes if other.room.shared is route.room.shared]
+        return [other for other in others if other.breaker is not route.breaker]
+
     @property
     def first_choices(self) -> tuple[Route, ...]:
         """The endpoints of the first step."""

@@ -171,12 +171,18 @@ class Try:
         )
 
     def failed(self, error: AttemptError, usage: Usage | None = None) -> AttemptError:
-        """It failed; the breaker learns what the table says.  Returns the error, now with its place."""
+        """It failed; the breaker learns what the table says.  Returns the error, now with its place.
+
+        Of a rate limit those learn as well that share it.
+        """
         severity = handling(error).severity
         if severity is None:
             self._permit.left()
         else:
             self._permit.failed(severity, error.retry_after_s, error.summary)
+        if severity is Severity.THROTTLED:
+            for other in self.call.setup.sharing(self.leg.route):
+                other.breaker.rest(error.retry_after_s)
         self.usage = usage
         self._end("failed", self._placed(error), error.status)
         return error

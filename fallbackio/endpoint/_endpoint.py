@@ -77,8 +77,8 @@ class Endpoint:
             extra `prices` knows of the model at its vendor, long prompts and caches included.
         capabilities: What it can do of `"tools"`, `"vision"` and `"json_schema"`, for `require=`;
             `None` if that is not known.
-        limit_group: Endpoints of one group share `rpm`, `tpm` and what is learnt; by default those
-            with one key and one model do.
+        limit_group: Endpoints of one group share `rpm`, `tpm` and what is learnt, and rest together after a
+            429 with `Retry-After`; by default those with one key and one model do.
         base_model: The model's own name where `model` is only what a deployment is called, as on Azure: for
             what is known of its price and window.
         embedding_model: The embedding model's own name where `model` is only a deployment's; endpoints

@@ -237,6 +237,60 @@ class TestResting:
         assert ("open", 60.0) == (bench.phase(), bench.breaker.retry_in_s)
         assert 60.0 == bench.moves[0].open_s
 
+    def test_it_rests_with_another_that_shares_its_limits(self) -> None:
+        """Told to rest it lets nobody pass for so long, and nothing is held against it."""
+        bench = Bench()
+        bench.succeed()
+        bench.breaker.rest(20.0)
+        assert (None, "closed", 20.0) == (bench.breaker.acquire(), bench.phase(), bench.breaker.retry_in_s)
+        bench.breaker.rest(5.0)
+        assert 20.0 == bench.breaker.retry_in_s
+        assert ((1, 0), 0, []) == (bench.breaker.recent(), bench.breaker.fail_counter, bench.moves)
+        bench.wait(20.0)
+        bench.take()
+        looks = bench.looks
+        bench.take()
+        assert looks == bench.looks
+
+    @pytest.mark.parametrize("retry_after_s", [None, 0.0, -5.0, float("nan")])
+    def test_told_to_rest_for_no_time_it_does_not(self, retry_after_s: float | None) -> None:
+        """Nonsense is nothing, and a day is five minutes."""
+        bench = Bench()
+        bench.breaker.rest(retry_after_s)
+        bench.take()
+        bench.breaker.rest(86400.0)
+        assert 300.0 == bench.breaker.retry_in_s
+
+    def test_an_open_period_lasts_as_long_as_the_rest(self) -> None:
+        """Open, it sends no probe while those that share its limits rest; a longer period stays as it is."""
+        bench = Bench(open_s=30).tripped()
+        bench.breaker.rest(20.0)
+        assert ("open", 30.0) == (bench.phase(), bench.breaker.retry_in_s)
+        bench.breaker.rest(60.0)
+        bench.wait(59.0)
+        assert bench.breaker.acquire() is None
+        bench.wait(1.0)
+        assert bench.take().probe
+
+    def test_a_probe_that_is_out_is_not_disturbed_by_a_rest(self) -> None:
+        """It finds out for itself: answered, it closes the breaker, and there is no rest."""
+        bench = Bench()
+        probe = bench.probing()
+        bench.breaker.rest(20.0)
+        assert bench.breaker.retry_in_s <= 0.1
+        probe.ok()
+        assert ("closed", 0.0) == (bench.phase(), bench.breaker.retry_in_s)
+        bench.take()
+
+    def test_the_next_probe_waits_for_the_rest(self) -> None:
+        """Half open, with the probe's place free, nobody takes it before the rest is over."""
+        bench = Bench()
+        bench.probing().left()
+        bench.breaker.rest(20.0)
+        assert (None, 20.0) == (bench.breaker.acquire(), bench.breaker.retry_in_s)
+        bench.wait(20.0)
+        assert bench.take().probe
+
     def test_closing_ends_an_old_rest(self) -> None:
         """A probe that is answered leaves no rest behind."""
         bench = Bench(rates=())

@@ -19,6 +19,7 @@ from fallbackio.chain._settings import RetryPolicy
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError, ConnectionFailed, Overloaded, RateLimited, ServerFault
 from fallbackio.model import Request
+from fallbackio.selection import Room
 from fallbackio.testing import virtual_time
 from fallbackio.transport import CallingProvider
 
@@ -40,11 +41,12 @@ def plan_of(
     retry: RetryPolicy | None = None,
     max_retries: int = 2,
     chance: random.Random | None = None,
+    room: Room | None = None,
 ) -> Plan:
     """A plan over endpoints named by single letters, whose breakers draw no jitter."""
     policy = BreakerPolicy(jitter_ratio=0)
     routes = [
-        Route(spec, CallingProvider(spec), Breaker(spec.name, policy))
+        Route(spec, CallingProvider(spec), Breaker(spec.name, policy), room or Room())
         for spec in [Endpoint.calling(says_ok, name=name) for name in names]
     ]
     lots = chance or random.Random(1)
@@ -90,6 +92,23 @@ async def test_panic_takes_the_endpoint_nearest_to_its_probe() -> None:
     assert asked(step) == "b"
     assert isinstance(step, Send)
     assert step.permit.forced
+
+
+@virtual_time
+async def test_a_panic_spares_whom_this_call_was_told_to_leave_alone() -> None:
+    """What shares its limits with one that has just said 429 is not forced before that time is over."""
+    plan = plan_of("ab", max_retries=0, room=Room())
+    a, b = plan.legs
+    fail(plan, RateLimited(retry_after_s=100), 0.0)
+    b.route.breaker.rest(100)
+
+    assert plan.next(0.0, math.inf) is None, "it is longer than max_wait_s"
+    assert plan.retry_in_s(0.0) == 100
+    b.route.breaker.open()
+
+    assert plan.next(99.0, math.inf) is None
+    assert asked(plan.next(100.0, math.inf)) == "b"
+    assert a.tries == 1
 
 
 @virtual_time

@@ -20,7 +20,7 @@ from fallbackio.config._making import LEARNT
 from fallbackio.errors import ChainExhausted, DeadlineExceeded, ServerFault
 from fallbackio.events import BreakerMoved, FallbackRateFell, FallbackRateRose
 from fallbackio.observe.prometheus import PrometheusSink
-from fallbackio.simulator import Behaviour, Cut, RateLimit, Simulator
+from fallbackio.simulator import Behaviour, Cut, InTurn, RateLimit, Simulator, Status
 from fallbackio.testing import RecordingSink, ScriptedEndpoint, answers, fails, virtual_time
 
 DOWN = ServerFault(status=503)
@@ -188,6 +188,23 @@ async def test_learnt_limits_stay_also_for_newcomers_of_their_group(tmp_path: Pa
             chain.reload()
 
             assert [route.room.shared is known for route in chain._routes] == [True, True]
+
+
+@virtual_time
+async def test_newcomers_of_a_group_rest_with_it(tmp_path: Path) -> None:
+    """Who shares the key since a reload is left alone with the others after a 429."""
+    async with Simulator() as sim:
+        served = sim.add("a", Behaviour(fault=InTurn((Status(429, retry_after_s=5),))))
+        adjust = lambda one: attrs.evolve(one, base_url=served.url())  # noqa: E731
+        async with Chain.from_toml(file_of(tmp_path, "a"), adjust=adjust) as chain:
+            file_of(tmp_path, "ba")
+            chain.reload()
+
+            report = (await chain.complete("hi")).report
+
+            tried = [(attempt.endpoint, attempt.outcome) for attempt in report.attempts]
+            assert tried == [("b", "failed"), ("a", "skipped"), ("a", "won")]
+            assert served.stats.by_status == {429: 1, 200: 1}
 
 
 @virtual_time
