@@ -272,27 +272,29 @@ class Breaker(Circuit):
     def _answered(self, permit: Permit) -> None:
         if self._window is not None:
             if self._run is not NO_RUN:
-                self._run = self._run.after_whole() if permit.has_begun else NO_RUN
+                self._run = self._run.after_end() if permit.has_begun else NO_RUN
             self._window.add(self._clock(), 0)
         else:
             self._close("the probe was answered" if permit.probe else "a forced call was answered")
 
     def _began(self) -> None:
-        if self._run.slow.count:
-            self._run = self._run.after_in_time()
+        if self._run.early.count:
+            self._run = self._run.after_beginning()
 
     def _erred(self, permit: Permit, severity: Severity, asked_s: float, reason: str) -> None:
         if self._window is not None:
-            self._weigh(self._window, severity, asked_s, reason)
+            self._weigh(self._window, permit, severity, asked_s, reason)
         elif permit.probe:
             self._open(severity, asked_s, _because("the probe failed", reason))
         # else it was forced: that an open breaker is rightly open is no news.
 
-    def _weigh(self, window: Window, severity: Severity, asked_s: float, reason: str) -> None:
+    def _weigh(self, window: Window, permit: Permit, severity: Severity, asked_s: float, reason: str) -> None:
         moment = self._clock()
         window.add(moment, severity in IN_RATE)
         if severity in IN_RUN:
-            self._run = self._run.and_then(moment, severity, self.policy.max_open_s)
+            self._run = self._run.and_then(
+                moment, severity, has_begun=permit.has_begun, pause_s=self.policy.max_open_s
+            )
         trip = verdict(self.policy, severity, self._run, window)
         if trip is not None:
             self._open(severity, asked_s, _because(trip.why, reason), trip.gap_s)

@@ -53,8 +53,9 @@ class Permit:
     def began(self) -> None:
         """Its answer has begun, in time, and will take its time to end; the permit is still out.
 
-        Ends a run of slow answers, which would not be one if it waited for the end: what began before a
-        brown-out ends in the midst of it.  `ok` then ends a run of hard failures only.
+        Ends a run of slow answers and of failures before an answer, which would not be one if they had to
+        wait for the end: what began before the trouble ends in the midst of it.  `ok` then ends only a
+        run of answers that broke after they had begun.
         """
         breaker = self._breaker
         if breaker is None:

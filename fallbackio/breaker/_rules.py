@@ -53,18 +53,21 @@ class Row:
     """Failures of one kind in a row.
 
     Attributes:
-        count: How many.
+        count: Hard ones and slow answers.
         near: Those since the last pause, if there was one.
+        hard: Those of `near` that were hard.
         first_at: The clock's instant of the first of `near`.
     """
 
     count: int = 0
     near: int = 0
+    hard: int = 0
     first_at: float = inf
 
-    def and_then(self, moment: float) -> Row:
+    def and_then(self, moment: float, severity: Severity) -> Row:
         """The row with one more."""
-        return Row(self.count + 1, self.near + 1, min(self.first_at, moment))
+        hard = self.hard + (severity is Severity.HARD)
+        return Row(self.count + 1, self.near + 1, hard, min(self.first_at, moment))
 
     def after_pause(self) -> Row:
         """The row with none of them near."""
@@ -78,49 +81,56 @@ NONE: Final = Row()
 class Run:
     """Failures in a row, and how the latest of them lie in time.
 
-    A pause ends nothing but the measure of time: yesterday's failure says nothing about today's pace.
+    What ends it is an answer that came further: answers may take a minute to be read, and one that began
+    before an endpoint fell silent ends well all the same.  A pause ends nothing but the measure of time:
+    yesterday's failure says nothing about today's pace.
 
     Attributes:
-        hard: Hard failures since the last answer that came whole.
-        slow: Slow answers since the last one that was in time.
+        early: Failures before an answer had begun, and slow ones; since the last answer that began in time.
+        late: Those of answers that had begun; since the last one that came whole.
         last_at: The clock's instant of the last of either kind.
     """
 
-    hard: Row = NONE
-    slow: Row = NONE
+    early: Row = NONE
+    late: Row = NONE
     last_at: float = 0.0
 
-    def and_then(self, moment: float, severity: Severity, pause_s: float) -> Run:
+    def and_then(self, moment: float, severity: Severity, *, has_begun: bool, pause_s: float) -> Run:
         """The run with one more; over `pause_s` seconds without any are a pause."""
-        hard, slow = self.hard, self.slow
+        early, late = self.early, self.late
         if moment - self.last_at > pause_s:
-            hard, slow = hard.after_pause(), slow.after_pause()
-        if severity is Severity.HARD:
-            return Run(hard.and_then(moment), slow, moment)
-        return Run(hard, slow.and_then(moment), moment)
+            early, late = early.after_pause(), late.after_pause()
+        if has_begun:
+            return Run(early, late.and_then(moment, severity), moment)
+        return Run(early.and_then(moment, severity), late, moment)
 
-    def after_whole(self) -> Run:
-        """What is left of it when an answer has come whole of which it was told that it began in time."""
-        return Run(slow=self.slow, last_at=self.last_at) if self.slow.count else NO_RUN
-
-    def after_in_time(self) -> Run:
+    def after_beginning(self) -> Run:
         """What is left of it when an answer has begun in time."""
-        return Run(hard=self.hard, last_at=self.last_at) if self.hard.count else NO_RUN
+        return Run(late=self.late, last_at=self.last_at) if self.late.count else NO_RUN
+
+    def after_end(self) -> Run:
+        """What is left of it when an answer has come whole that was known to have begun."""
+        return Run(early=self.early, last_at=self.last_at) if self.early.count else NO_RUN
 
     @property
     def count(self) -> int:
         """How many of both kinds."""
-        return self.hard.count + self.slow.count
+        return self.early.count + self.late.count
 
     @property
     def near(self) -> int:
         """Those since the last pause."""
-        return self.hard.near + self.slow.near
+        return self.early.near + self.late.near
+
+    @property
+    def hard(self) -> int:
+        """Those of `near` that were hard."""
+        return self.early.hard + self.late.hard
 
     @property
     def lasted_s(self) -> float:
         """Seconds from the first to the last since the pause."""
-        return self.last_at - min(self.hard.first_at, self.slow.first_at) if self.near else 0.0
+        return self.last_at - min(self.early.first_at, self.late.first_at) if self.near else 0.0
 
     @property
     def gap_s(self) -> float:
@@ -159,8 +169,8 @@ def _lasts(policy: BreakerPolicy, run: Run) -> bool:
     return (
         policy.sparse_after_s is not None
         and run.lasted_s >= policy.sparse_after_s
-        and run.hard.near >= _FEWEST
-        and run.hard.near / policy.consecutive >= policy.sparse_ratio
+        and run.hard >= _FEWEST
+        and run.hard / policy.consecutive >= policy.sparse_ratio
     )
 
 

@@ -53,18 +53,34 @@ class TestClosed:
         assert "open" == bench.phase()
         assert "5 failures in a row (answered after 20 s)" == bench.moves[0].reason
 
-    def test_an_answer_that_begins_in_time_ends_a_run_of_slow_ones_then(self) -> None:
-        """Its end says nothing more of that, and still ends a run of hard failures."""
+    def test_an_answer_that_begins_in_time_ends_a_run_of_those_that_did_not(self) -> None:
+        """Its end, a minute later, says nothing more of that: by then they may fail again."""
         bench = Bench(rates=())
         long = bench.take()
         bench.fail(2, SLOW)
-        bench.fail(1, HARD)
+        bench.fail(2, HARD)
         long.began()
-        assert (1, 1) == (bench.breaker.fail_counter, bench.breaker.in_flight)
-        bench.fail(3, SLOW)
+        assert (0, 1) == (bench.breaker.fail_counter, bench.breaker.in_flight)
+        bench.fail(4)
         long.ok()
-        assert ("closed", 3, 0) == (bench.phase(), bench.breaker.fail_counter, bench.breaker.in_flight)
-        bench.fail(2, SLOW)
+        assert ("closed", 4, 0) == (bench.phase(), bench.breaker.fail_counter, bench.breaker.in_flight)
+        bench.fail()
+        assert "open" == bench.phase()
+
+    def test_an_answer_that_comes_whole_ends_a_run_of_broken_ones(self) -> None:
+        """That others begin does not: an endpoint that breaks every answer in its midst begins each well."""
+        bench = Bench(rates=())
+        whole, *broken = [bench.take() for _ in range(10)]
+        for permit in (whole, *broken):
+            permit.began()
+        for permit in broken[:4]:
+            permit.failed()
+        bench.take().began()
+        assert ("closed", 4) == (bench.phase(), bench.breaker.fail_counter)
+        whole.ok()
+        assert ("closed", 0) == (bench.phase(), bench.breaker.fail_counter)
+        for permit in broken[4:]:
+            permit.failed()
         assert "open" == bench.phase()
 
     def test_an_answer_of_before_the_trip_that_begins_is_ignored(self) -> None:

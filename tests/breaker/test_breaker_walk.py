@@ -48,7 +48,8 @@ class Reference:
     phase: str = "closed"
     period: object = object()  # replaced by every move and every probe
     history: list[tuple[float, str]] = field(factory=list)
-    run: list[tuple[float, str, bool]] = field(factory=list)  # and whether there was no pause since
+    # When, what, whether the answer had begun, and whether there was no pause since.
+    run: list[tuple[float, str, bool, bool]] = field(factory=list)
     failed_at: float = 0.0
     due: float = -1.0
     step: float = 4.0  # the next open period by doubling
@@ -70,7 +71,7 @@ class Reference:
     def begin(self, ticket: Ticket) -> None:
         ticket.has_begun = True
         if ticket.period is self.period:
-            self.run = [one for one in self.run if one[1] != "SLOW"]
+            self.run = [one for one in self.run if one[2]]
 
     def end(self, ticket: Ticket, how: str, asked: float) -> None:
         if ticket.period is not self.period:
@@ -81,12 +82,12 @@ class Reference:
         elif self.phase == "closed":
             self.history.append((self.now, how))
             if how == "ok":
-                self.run = [one for one in self.run if ticket.has_begun and one[1] != "HARD"]
+                self.run = [one for one in self.run if ticket.has_begun and not one[2]]
                 return
             if how in ("HARD", "SLOW"):
                 paused = self.now - self.failed_at > 16.0
-                self.run = [(at, kind, near and not paused) for at, kind, near in self.run]
-                self.run.append((self.now, how, True))
+                self.run = [(*one[:3], one[3] and not paused) for one in self.run]
+                self.run.append((self.now, how, ticket.has_begun, True))
                 self.failed_at = self.now
             self.judge(how, asked)
         elif how == "ok":
@@ -96,7 +97,7 @@ class Reference:
             self.open(how, asked, fresh=False, rest=-1.0, gap=0.0)
 
     def judge(self, how: str, asked: float) -> None:
-        near = [(at, kind) for at, kind, near in self.run if near]
+        near = [(at, kind) for at, kind, _, near in self.run if near]
         lasted = self.failed_at - near[0][0] if near else 0.0
         by_run = len(self.run) >= 5 or (lasted >= 2 and sum(kind == "HARD" for _, kind in near) >= 3)
         recent = [past for at, past in self.history if at // 1.0 > self.now // 1.0 - 10]

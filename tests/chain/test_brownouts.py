@@ -315,6 +315,21 @@ async def test_answers_that_began_before_a_brown_out_do_not_hide_it() -> None:
 
 
 @virtual_time
+async def test_answers_that_began_before_an_outage_do_not_hide_it() -> None:
+    """At a call in four seconds, whose answers take half a minute: the third that is refused opens it."""
+    async with Simulator(seed=2) as sim:
+        a, b = sim.add("a", LONG), sim.add("b", LONG)
+        scene = Scene([a, b], attempt_timeout=None, upstream="stream")
+        async with scene.chain, anyio.create_task_group() as group:
+            group.start_soon(scene.calls, 54, 0.25)
+            await anyio.sleep(41)
+            a.behave(Behaviour(fault=Status(503)))
+            await anyio.sleep(12)
+            assert scene.opened == ["a"]
+            assert a.stats.by_status[503] == 3
+
+
+@virtual_time
 async def test_stragglers_among_long_answers_open_nothing() -> None:
     """An answer that begins in time says so then, and not half a minute later."""
     async with Simulator(seed=2) as sim:
