@@ -364,6 +364,8 @@ def test_all_slips_are_told_at_once(tmp_path: Path) -> None:
         ('params = { Authorization = "very-secret" }', "endpoint.a.params.Authorization"),
         ('params = { token = "very-secret" }', "endpoint.a.params.token"),
         ('params = { x-ours = "Bearer very-secret" }', "endpoint.a.params.x-ours"),
+        ('params = { x-ours = "sk-proj-very-secret" }', "endpoint.a.params.x-ours"),
+        ('params = { x-ours = "Basic dTp2ZXJ5LXNlY3JldA==" }', "endpoint.a.params.x-ours"),
         (
             'params = { a = [{ b = { client_secret = "very-secret" } }] }',
             "endpoint.a.params.a.b.client_secret",
@@ -382,8 +384,9 @@ def test_no_key_stands_in_a_file(tmp_path: Path, text: str, place: str) -> None:
 
 
 def test_what_only_sounds_like_a_key_is_none(tmp_path: Path) -> None:
-    """Parameters that speak of tokens and keys and hold neither."""
+    """Parameters that speak of tokens and keys, or in words that begin as one, and hold neither."""
     params = 'max_tokens = 5, prompt_cache_key = "tickets", eos_token = "<end>", logprobs = true'
+    params += ', plan = "Basic Plan", style = "basic formatting", rules = "Bearer bonds: say what they are."'
 
     read_toml(basic(tmp_path, endpoint=f"params = {{ {params} }}"))
 

@@ -18,7 +18,8 @@ _NAME = re.compile(
     """,
     re.VERBOSE,
 )
-_VALUE = re.compile(r"(?:bearer|basic) .|sk-\w{8}", re.IGNORECASE)
+# One word after it: a text may begin so, too.  A name and password in Base64 have a capital or a digit.
+_VALUE = re.compile(r"(?i:bearer) +\S+|(?i:basic) +(?=[a-z+/]*[A-Z0-9=])[A-Za-z0-9+/]{8,}=*|sk-[\w-]{8,}")
 _QUERY = re.compile(r"[?&](?:\w+[-_])?(?:key|token|secret)=", re.IGNORECASE)
 
 
@@ -26,7 +27,7 @@ def is_secret(name: str, value: object) -> bool:
     """Whether a header or a parameter is a key."""
     if not isinstance(value, str) or not value:
         return False
-    return bool(_NAME.fullmatch(name.lower().replace("-", "_")) or _VALUE.match(value))
+    return bool(_NAME.fullmatch(name.lower().replace("-", "_")) or _VALUE.fullmatch(value.strip()))
 
 
 def has_secret(address: str) -> bool:
