@@ -35,9 +35,9 @@ class Leg:
         return bool(self.tries or self.barred or (self.skipped is not None and not self.postponed))
 
     @property
-    def is_closed(self) -> bool:
+    def is_refused(self) -> bool:
         """Whether its breaker keeps it from being asked, and not only a lack of room."""
-        return self.route.breaker.phase != "closed" or self.route.breaker.retry_in_s > 0
+        return not self.route.lets_all_pass
 
 
 class Legs:

@@ -171,7 +171,7 @@ class Plan:
     def has_another(self, now: float, deadline: float) -> bool:
         """Whether `fresh`, beside others, would find one; nothing is taken or noted."""
         return any(
-            not (leg.tries or leg.barred or leg.postponed or leg.is_closed)
+            not (leg.tries or leg.barred or leg.postponed or leg.is_refused)
             and self._room_at(leg, now) <= now
             and not self._needs_more(leg, deadline - now)
             for leg in self.legs
@@ -302,15 +302,15 @@ class Plan:
         return self._send(leg, permit, now, extra=True)
 
     def _panic(self, now: float, deadline: float) -> Send | Wait | None:
-        closed_to_us = [leg for leg in self.legs if not leg.tries and not leg.barred and leg.is_closed]
-        closed_to_us = [leg for leg in closed_to_us if not self.legs.told_off(leg, now)]
-        if self._forced or not closed_to_us:
+        untried = [leg for leg in self.legs if not leg.tries and not leg.barred]
+        refused = [leg for leg in untried if leg.is_refused and not self.legs.told_off(leg, now)]
+        if self._forced or not refused:
             return None
-        roomy = [leg for leg in closed_to_us if self._room_at(leg, now) <= now]
+        roomy = [leg for leg in refused if self._room_at(leg, now) <= now]
         if not roomy:  # a bulkhead holds in a panic too
-            free_at = min([self._room_at(leg, now) for leg in closed_to_us])
+            free_at = min([self._room_at(leg, now) for leg in refused])
             until = min(free_at, deadline, self._next_probe(now))
-            return Wait(until, frozenset([leg.route.room for leg in closed_to_us]))
+            return Wait(until, frozenset([leg.route.room for leg in refused]))
         self._forced = True
         leg = min(roomy, key=lambda leg: leg.route.breaker.retry_in_s)
         return self._send(leg, leg.route.breaker.force(), now)

@@ -71,11 +71,14 @@ class Route:
         look_up = given is None and needs.context and self.listing is not None
         return self.listing.window() if look_up and self.listing is not None else given
 
+    @property
+    def lets_all_pass(self) -> bool:
+        """Whether its breaker does: it is closed, and does not rest."""
+        return self.breaker.phase == "closed" and self.breaker.retry_in_s <= 0
+
     def is_free(self, now: float, tokens: float) -> bool:
         """Whether a request of so many tokens could be sent there now."""
-        if self.breaker.phase != "closed" or self.breaker.retry_in_s > 0:
-            return False
-        return self.room.is_open or self.room.free_at(now, tokens) <= now
+        return self.lets_all_pass and (self.room.is_open or self.room.free_at(now, tokens) <= now)
 
     def comes_back(self, now: float) -> bool:
         """Whether it has recovered, and does not get all of its calls yet."""
