@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fallbackio.drill import Figures, Quantiles, Result
-from fallbackio.drill.report import Row, load, measures, moves, served, trouble, verdict
+from fallbackio.drill.report import Row, load, measures, moves, served, success, trouble, verdict
 from fallbackio.simulator import Scenario
 
 __all__ = ["show", "show_comparison", "show_scenarios"]
@@ -156,11 +156,9 @@ def _ends(times: Quantiles | None) -> tuple[str, str]:
 
 
 def _success(figures: Figures) -> Text:
-    """Rounded down: one failed call must not pass for 100 %."""
     if math.isnan(figures.success):
         return Text("-")
-    text = f"{math.floor(figures.success * 10000) / 100:g} %"
-    return Text(text, style="bold red" if figures.failed else "green")
+    return Text(success(figures), style="bold red" if figures.failed else "green")
 
 
 def _seconds(value: float) -> str:

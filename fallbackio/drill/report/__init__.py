@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from fallbackio.drill.report._page import check, html
 from fallbackio.drill.report._rows import Row, measures, moves, served
-from fallbackio.drill.report._words import load, trouble, verdict
+from fallbackio.drill.report._words import load, success, trouble, verdict
 
-__all__ = ["Row", "check", "html", "load", "measures", "moves", "served", "trouble", "verdict"]
+__all__ = ["Row", "check", "html", "load", "measures", "moves", "served", "success", "trouble", "verdict"]
