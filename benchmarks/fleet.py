@@ -19,6 +19,7 @@ import random
 import selectors
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define, field, frozen
@@ -33,6 +34,7 @@ from fallbackio.chain._order import Step, ordered
 from fallbackio.chain._plan import Plan, Send, Wait
 from fallbackio.chain._route import Route
 from fallbackio.chain._table import handling
+from fallbackio.chain._trial import Trial
 from fallbackio.errors import AttemptError
 from fallbackio.model import Request
 from fallbackio.simulator import Behaviour
@@ -267,6 +269,7 @@ class _Process:
         self.routes = [Route(spec, nobody, policy(spec.name, self.chance)) for spec in specs]
         self.steps = [Step((route,)) for route in self.routes]
         self.budget = Budget(RetryPolicy().budget_ratio)
+        self.trial = Trial()
         self.demand = Demand(Request(messages=({"role": "user", "content": "hi"},)), Line())
 
     def answered(self, send: Send, began: float, now: float) -> None:
@@ -286,12 +289,21 @@ class _Process:
             left=route.breaker.slow,
             prompt=self.demand.prompt_tokens,
             others=lambda: [one.tempo for one in self.routes if one is not route and one.is_free(now, 0)],
+            wonder=partial(self._wonder, route, now),
         )
         if not slow:
             send.permit.ok()
         else:
             send.permit.failed(Severity.SLOW, reason=slow)
             route.ramp.failed(now, route.breaker.recovered_at)
+
+    def _wonder(self, slow: Route, now: float) -> bool:
+        """Have somebody tried of whom nothing is known, as a chain does."""
+        others = [one for one in self.routes if one is not slow and one.may_be_tried]
+        unknown = [one for one in others if one.tempo.recent_s(None) is None]
+        if unknown:
+            self.trial.propose(unknown[0], True, now)
+        return bool(unknown)
 
 
 @define(eq=False)
@@ -345,8 +357,9 @@ class Model:
     def _arrive(self, process: _Process, now: float) -> None:
         self._arrive_later(process, now)
         process.budget.deposit(now)
+        turns = process.trial.turns(ordered(process.steps, now, process.chance), True)
         plan = Plan(
-            ordered(process.steps, now, process.chance),
+            turns,
             len(NAMES),
             retry=RetryPolicy(),
             max_retries=2,

@@ -72,7 +72,7 @@ class Breaker(Circuit):
     Attributes:
         policy: As given.
         in_flight: Permits that have not ended.
-        slow: It has opened because answers were slow, and has not closed since.
+        slow: It opened last because an answer was slow, and has not closed since.
         waiting: Whose `tripped` is called, in this order, after every opening; the values mean nothing.
         reason: Why it moved last, in words; empty if it never has.
 
@@ -384,7 +384,7 @@ class Breaker(Circuit):
         self._due = max(rest_until, moment + self._backoff.period_s(severity, asked_s, gap_s))
         self._window = None
         self._free = False
-        self.slow = self.slow or severity is Severity.SLOW
+        self.slow = severity is Severity.SLOW
         self._announce(old, reason, self._due - moment)
         for one in self.waiting:
             self._outbox.post(one, one.tripped)

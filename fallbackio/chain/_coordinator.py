@@ -260,8 +260,11 @@ class Coordinator(Lifecycle):
         session = None if wish.session is None else self._sessions.of(wish.session, RETURN_AFTER_S)
         now = clock.now()
         demand = Demand(request, self._line)
+        turns: Iterable[Turn] = [Turn(only)] if only is not None else self._turns(setup, session, now)
+        if setup.trial.wanted and only is None:
+            turns = setup.trial.turns(turns, request.stream)
         plan = Plan(
-            self._turns(setup, session, now) if only is None else [Turn(only)],
+            turns,
             len(setup.routes) if only is None else 1,
             retry=setup.retry,
             max_retries=setup.limits.max_retries if only is None else 0,

@@ -30,7 +30,7 @@ class Hedging:
 
     def another(self, running: int, *, extra: bool) -> Try | None:
         """The next endpoint that may be asked; an extra one only as strategy and budget allow."""
-        hedge = extra and self.strategy.extra_load is not None
+        hedges = hedge = extra and self.strategy.extra_load is not None
         if hedge:
             # A breaker trips within seconds of an endpoint's falling silent.  Calls that still wait there
             # would use up their places, and sit there until their time is up where the budget had not
@@ -44,6 +44,8 @@ class Hedging:
             return None
         now = clock.now()
         ask = self.call.plan.fresh(now, self.call.deadline, beside=extra)
+        if ask is None and hedges:
+            ask = self.call.plan.late(now, self.call.deadline)
         return None if ask is None else self.call.start(ask, now, extra=hedge)
 
     async def attempt(self, attempt: Try, alive: Callable[[], None]) -> Opened:

@@ -31,8 +31,9 @@ class Leg:
 
     @property
     def is_done_with(self) -> bool:
-        """Whether it has been asked or passed over; one that is postponed has its turn yet."""
-        return bool(self.tries or self.barred or (self.skipped is not None and not self.postponed))
+        """Whether it has been asked or passed over; one that is postponed, or only slow, has its turn yet."""
+        waits = self.postponed or self.route.breaker.slow
+        return bool(self.tries or self.barred or (self.skipped is not None and not waits))
 
     @property
     def is_refused(self) -> bool:

@@ -6,8 +6,9 @@ an endpoint that can be asked now.  Left is only what has shown nothing for long
 answers usually take: one that errs for others may be about to answer this call.  Who is younger is left
 when he becomes that old, unless the breaker has closed by then.
 
-Nobody is left who has nowhere to go, or who was sent through an open breaker to see how it is.  The
-odd rule: like its limit, leaving an attempt takes effect a hair later (`TICK_S`), so that an answer
+Nobody is left who has nowhere to go, or who was sent through an open breaker to see how it is, or who
+waits where answers are only slow: they come, and nobody knows how many the next endpoint can take at once.
+The odd rule: like its limit, leaving an attempt takes effect a hair later (`TICK_S`), so that an answer
 that comes in that tick is delivered.
 """
 
@@ -68,10 +69,11 @@ class Patience:
 
     def _leave_when_late(self) -> None:
         attempt, now = self._attempt, clock.now()
-        late_at = self._quiet_since + attempt.usual_s
+        late_at = self._quiet_since + attempt.late_s
         if self._timer is not None:
             self._timer.cancel()
-        if attempt.leg.route.breaker.phase == "closed":
+        breaker = attempt.leg.route.breaker
+        if breaker.phase == "closed" or breaker.slow:
             return
         if now < late_at:
             self._timer = clock.call_at(late_at, self._leave_when_late)

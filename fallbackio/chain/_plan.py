@@ -4,9 +4,9 @@ A `Plan` is asked `next` and told `failed`.  It answers with an endpoint and its
 to wait for, or nothing more to try.  All that other calls could change meanwhile (the breakers) is
 looked at and acted upon within one synchronous step.
 
-The order of preference: an endpoint not yet asked, in the order given; a repeat, or the first try
-of one that is only resting, at the earliest instant that suits; last, one whose breaker is open
-(once per call: all breakers open is not an error yet).
+The order of preference: an endpoint not yet asked, in the order given; one that was left because it is
+slow; a repeat, or the first try of one that is only resting, at the earliest instant that suits; last, one
+whose breaker is open (once per call: all breakers open is not an error yet).
 """
 
 from __future__ import annotations
@@ -96,6 +96,7 @@ class Plan:
         return (
             self._insist(now, deadline)
             or self.fresh(now, deadline)
+            or self.late(now, deadline)
             or self._later(now, deadline)
             or self._panic(now, deadline)
         )
@@ -167,6 +168,18 @@ class Plan:
             return None
         tries = (self._first_try(leg, now, deadline) for leg in postponed)
         return next((send for send in tries if send is not None), None)
+
+    def late(self, now: float, deadline: float) -> Send | None:
+        """One whose breaker is open because it is slow: a late answer is better than a wait, or none."""
+        for leg in self.legs:
+            open_to_us = leg.route.breaker.slow and not (leg.tries or leg.barred)
+            if open_to_us and not self._is_away(leg, now) and not self._needs_more(leg, deadline - now):
+                return self._send(leg, leg.route.breaker.force(), now)
+        return None
+
+    def _is_away(self, leg: Leg, now: float) -> bool:
+        """Whether it asked to be left alone in this call, or has no room."""
+        return self.legs.told_off(leg, now) or self._room_at(leg, now) > now
 
     def has_another(self, now: float, deadline: float) -> bool:
         """Whether `fresh`, beside others, would find one; nothing is taken or noted."""

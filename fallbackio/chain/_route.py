@@ -84,6 +84,11 @@ class Route:
         """Whether it has recovered, and does not get all of its calls yet."""
         return self.ramp.seen(now, self.breaker.recovered_at) < 1.0
 
+    @property
+    def may_be_tried(self) -> bool:
+        """Whether its breaker lets somebody through now, be it as a probe."""
+        return self.breaker.phase != "half_open" and self.breaker.retry_in_s <= 0
+
     def takes(self, now: float, lots: random.Random) -> bool:
         """Whether it is to get this call: not all of them while it comes back."""
         return self.ramp.takes(now, self.breaker.recovered_at, lots)

@@ -23,6 +23,7 @@ from fallbackio.chain._order import Step
 from fallbackio.chain._route import Route
 from fallbackio.chain._settings import Delivery, Limits, RetryPolicy
 from fallbackio.chain._strategy import Strategy
+from fallbackio.chain._trial import Trial
 from fallbackio.endpoint import Endpoint
 from fallbackio.errors import AttemptError
 
@@ -100,6 +101,7 @@ class Setup:
     kinds: tuple[Route, ...] = field(init=False)
     smallest_window: int | None = field(init=False)  # of those that are known
     streams_upstream: bool = field(default=Factory(_streams, takes_self=True), init=False)
+    trial: Trial = field(factory=Trial, init=False)
     answering: Answering = field(init=False)
 
     @named.default

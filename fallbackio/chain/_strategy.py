@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 from attrs import field, frozen
 
 from fallbackio._checks import check, is_number, is_whole, limit, ratio
-from fallbackio.chain._latency import Latencies
+from fallbackio.chain._latency import MOST_MEDIANS, Latencies
 from fallbackio.chain._settings import MOST_DOUBLINGS
 from fallbackio.errors import ConfigError
 
@@ -25,11 +25,6 @@ __all__ = ["Hedge", "Race", "Sequence", "Strategy", "named"]
 
 # Below this a hedge is a race: RFC 8305 recommends at least 100 ms between two attempts.
 FLOOR_S = 0.1
-# An adaptive delay is never more than so many medians.  Of ten public models the 95th percentile lies
-# at 1.3 to 3.1 medians; without the cap an endpoint that stalls in more calls than `extra_load` would
-# push its own quantile, and so the delay, ever further out.  For the same reason it is the lesser of
-# the median of today and what is usual: in a brown-out they part.
-MOST_MEDIANS = 4.0
 
 _delay = check(
     '"adaptive" or a number of seconds, 0 or more',

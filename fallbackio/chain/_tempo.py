@@ -8,9 +8,9 @@ nothing but the endpoint explains that:
 * Not chance: no call that was begun after it was answered in time.  Of calls that begin together the
   longest end last, so that the stragglers of a healthy burst would look like a run of slow answers.
 * Not its prompt: what that is longer than usual has time of its own.
-* Not what all have in common, as the caller's network, or prompts that have grown: somebody else does
-  better.  Of who was not asked lately nobody knows, and then we find out, once: if they turn out to be
-  no better, these times are what is usual from now on, and for an hour nobody is tried again.
+* Not what all have in common, as the caller's network, or prompts that have grown: somebody else who
+  could be asked is known to do better.  Where nobody was asked lately one call finds out (`_trial`); if
+  they turn out to be no better, these times are what is usual from now on.
 
 Odd rule: an endpoint that was left because it was slow has to answer in time to get its calls back;
 half way between is not enough, or every tenth probe of a brown-out would end it.
@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterable
 
 from attrs import Factory, define, field
 
-from fallbackio import clock
 from fallbackio.chain._latency import FEW, Latencies, median
 
 __all__ = ["Tempo"]
@@ -37,7 +36,6 @@ IN_TIME = 0.5
 PROMPT_TOKENS_PER_S = 2000.0
 # Another is better if it takes less than this share: not worth leaving the first choice for less.
 BETTER = 0.5
-EXCUSED_S = 3600.0
 
 
 @define(eq=False)
@@ -57,8 +55,6 @@ class Tempo:
     prompts: deque[int] = field(default=Factory(lambda: deque(maxlen=FEW)))
     # When the call began that began last of those answered in time; who began no later is a straggler.
     _in_time_at: float = -math.inf
-    # From when on somebody of whom nothing is known is worth a try; later after one that was in vain.
-    _tries_from: float = -math.inf
 
     def answered(self, seconds: float, tokens: int, at: float) -> None:
         """Take note of a whole plain answer; `tokens` are 0 where nobody has counted them."""
@@ -99,13 +95,15 @@ class Tempo:
         left: bool,
         prompt: Callable[[], int],
         others: Callable[[], Iterable[Tempo]],
+        wonder: Callable[[], bool],
     ) -> str:
         """Why this answer was slow, in words; empty if it was not, or nobody can tell.
 
         `tokens` are those of a plain answer, `None` for a streamed one, whose first content came after
         `seconds`; of a plain one without known tokens nothing is said.  More than `medians` times what is
         usual is slow, at an endpoint that was `left` for it less.  `prompt` counts the tokens of its prompt;
-        `others` are those that could be asked now.
+        `others` are those that could be asked now, and `wonder` has somebody tried of whom nothing is known,
+        if there is one.
         """
         usual_s = None if tokens == 0 else self.usual_s(tokens)
         if usual_s is None:
@@ -120,7 +118,7 @@ class Tempo:
             seconds <= limit_s
             or started <= self._in_time_at
             or seconds <= limit_s + self._reading_s(prompt())
-            or not self._is_beaten(seconds, limit_s, tokens, others())
+            or not self._is_beaten(seconds, limit_s, tokens, others(), wonder)
         ):
             return ""
         what = "first content" if tokens is None else "answer"
@@ -130,18 +128,20 @@ class Tempo:
         """Seconds that a prompt may take because it is longer than usual."""
         return max(prompt - (median(self.prompts) or 0), 0) / PROMPT_TOKENS_PER_S
 
-    def _is_beaten(self, seconds: float, limit_s: float, tokens: int | None, others: Iterable[Tempo]) -> bool:
-        """Whether another is better, or may be and is worth a try."""
-        now = clock.now()
-        times = [other.recent_s(tokens) for other in others]
-        known = [time for time in times if time is not None]
+    def _is_beaten(
+        self,
+        seconds: float,
+        limit_s: float,
+        tokens: int | None,
+        others: Iterable[Tempo],
+        wonder: Callable[[], bool],
+    ) -> bool:
+        """Whether somebody else is known to be better."""
+        known = [time for other in others if (time := other.recent_s(tokens)) is not None]
         if any(time < BETTER * seconds for time in known):
             return True
-        if len(known) < len(times):
-            return now >= self._tries_from
-        if known and (self.recent_s(tokens) or 0.0) > limit_s:
+        if not wonder() and known and (self.recent_s(tokens) or 0.0) > limit_s:
             # They were asked, and it is not this endpoint alone.
-            self._tries_from = now + EXCUSED_S
             for times_of in [self.firsts] if tokens is None else [self.wholes, self.per_token]:
                 times_of.begin_anew()
         return False

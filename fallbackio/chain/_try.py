@@ -7,6 +7,7 @@ is slow ends before, at its first content, and what becomes of that answer is to
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -14,7 +15,9 @@ import attrs
 from fallbackio import clock
 from fallbackio.breaker import Permit, Severity
 from fallbackio.chain._cost import Bill
+from fallbackio.chain._latency import MOST_MEDIANS, Latencies
 from fallbackio.chain._plan import Send
+from fallbackio.chain._route import Route
 from fallbackio.chain._table import handling
 from fallbackio.chain._tempo import Tempo
 from fallbackio.endpoint import Limited
@@ -136,14 +139,27 @@ class Try:
             medians=medians,
             left=breaker.slow,
             prompt=self.call.demand.prompt_tokens,
-            others=self._others,
+            others=self._free_others,
+            wonder=partial(self._wonder, tokens),
         )
 
-    def _others(self) -> list[Tempo]:
-        """Those of the chain's other endpoints that could be asked now."""
-        now, tokens, legs = clock.now(), self.call.demand.tokens(), self.call.plan.legs
-        others = [route for route in self.call.setup.routes if route is not self.leg.route]
-        return [route.tempo for route in others if legs.could_serve(route) and route.is_free(now, tokens)]
+    def _others(self) -> list[Route]:
+        """Those of the chain's other endpoints that could serve the call."""
+        could_serve = self.call.plan.legs.could_serve
+        return [
+            route for route in self.call.setup.routes if route is not self.leg.route and could_serve(route)
+        ]
+
+    def _free_others(self) -> list[Tempo]:
+        now, tokens = clock.now(), self.call.demand.tokens()
+        return [route.tempo for route in self._others() if route.is_free(now, tokens)]
+
+    def _wonder(self, tokens: int | None) -> bool:
+        """Have somebody tried of whom nothing is known of late; false if there is nobody."""
+        unknown = [one for one in self._others() if one.may_be_tried and one.tempo.recent_s(tokens) is None]
+        if unknown:
+            self.call.setup.trial.propose(unknown[0], self.call.request.stream, clock.now())
+        return bool(unknown)
 
     def won(self, usage: Usage | None) -> None:
         """It gave the answer."""
@@ -202,7 +218,7 @@ class Try:
             self.leg.route.tempo.firsts.add(age, answered=False)
         if isinstance(error, TimedOut) and self._is_to_blame(error, age):
             return self.failed(error, usage)
-        self._permit.left()
+        self._leave(age)
         self.usage = usage
         self._end("cut", self._placed(error), None)
         return error
@@ -214,20 +230,26 @@ class Try:
         return age >= self._slow_after_s or (usual is not None and late.limit_s >= usual)
 
     @property
-    def usual_s(self) -> float:
-        """The seconds within which its endpoint nearly always answers.
+    def late_s(self) -> float:
+        """The seconds within which its endpoint nearly always answers, when it is well.
 
         Of one that has hardly ever answered nobody knows; then it is what counts as slow anywhere, or
         half of its limit.
         """
-        usual = self._answers_within_s
-        return min(self._slow_after_s, self.limit_s / 2) if usual is None else usual
+        within, usual = self._answers_within_s, self._measure.usual()
+        if within is None:
+            return min(self._slow_after_s, self.limit_s / 2)
+        return within if usual is None else min(within, MOST_MEDIANS * usual)
 
     @property
     def _answers_within_s(self) -> float | None:
+        return self._measure.answered_within(0.95)
+
+    @property
+    def _measure(self) -> Latencies:
+        """What is known of the times of answers like the one that it asks for."""
         tempo = self.leg.route.tempo
-        measure = tempo.firsts if self.call.request.stream else tempo.wholes
-        return measure.answered_within(0.95)
+        return tempo.firsts if self.call.request.stream else tempo.wholes
 
     @property
     def _slow_after_s(self) -> float:
@@ -253,13 +275,25 @@ class Try:
         if lost:
             self.leg.tries = 0
         if not lost:
-            self._permit.left()
+            self._leave(age)
         elif age >= self.call.slow_s(self) and self._had_as_long_as_the_winner(age):
             self.leg.route.tempo.firsts.add(age, answered=False)
             self._permit.failed(Severity.HARD, reason=f"no content when another had answered, {age:.2f} s")
         else:
             self._permit.beaten()
         self._end("cut", None, None)
+
+    def _leave(self, age: float) -> None:
+        """Nothing was learnt of its endpoint.
+
+        A probe that was given up when others would have been answered is not followed by another at once:
+        where every caller is as impatient as this one, each of them would be lost to it.
+        """
+        usual = self._measure.usual() if self._permit.probe else None
+        if usual is not None and age >= usual:
+            self._permit.beaten()
+        else:
+            self._permit.left()
 
     def _had_as_long_as_the_winner(self, age: float) -> bool:
         """Whether it ran at least as long as the winner needed; one that began later may be as quick."""

@@ -9,8 +9,8 @@ import pytest
 
 from fallbackio import Hedge, clock
 from fallbackio.chain._budget import CONCURRENT_FLOOR, Budget
-from fallbackio.chain._latency import REFRESH_S, Latencies
-from fallbackio.chain._strategy import FLOOR_S, MOST_MEDIANS
+from fallbackio.chain._latency import MOST_MEDIANS, REFRESH_S, Latencies
+from fallbackio.chain._strategy import FLOOR_S
 from fallbackio.testing import virtual_time
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fallbackio import BreakerPolicy, Hedge, clock
 from fallbackio.breaker import Breaker, Permit, Severity
 from fallbackio.chain._latency import LEAST_SAMPLES, MEMORY_S, REFRESH_S, Latencies, Lowest
-from fallbackio.chain._tempo import EXCUSED_S, LEAST_S, PROMPT_TOKENS_PER_S, Tempo
+from fallbackio.chain._tempo import LEAST_S, PROMPT_TOKENS_PER_S, Tempo
 from fallbackio.testing import virtual_time
 
 MEDIANS = 4.0
@@ -47,7 +47,7 @@ def slow(
     started: float | None = None,
     left: bool = False,
 ) -> str:
-    """What is said of an answer that has come just now."""
+    """What is said of an answer that has come just now, where others that are not known can be tried."""
     return tempo.slow(
         clock.now() - seconds if started is None else started,
         seconds,
@@ -56,6 +56,7 @@ def slow(
         left=left,
         prompt=lambda: prompt,
         others=lambda: others,
+        wonder=lambda: any(other.recent_s(tokens) is None for other in others),
     )
 
 
@@ -254,9 +255,31 @@ async def test_without_another_it_is_never_slow() -> None:
 
 
 @virtual_time
-async def test_one_that_nobody_has_asked_is_worth_a_try() -> None:
-    """Nothing is known of it: that is found out by asking it."""
-    assert slow(tempo_of(0.5), 5.0, tempo_of(None))
+async def test_of_who_is_not_known_nothing_is_hoped() -> None:
+    """It has somebody tried, and until that is known the answer is as good as any."""
+    asked: list[str] = []
+    tempo, other = tempo_of(0.5), tempo_of(None)
+
+    def wonder() -> bool:
+        asked.append("wondered")
+        return True
+
+    def said() -> str:
+        return tempo.slow(
+            clock.now() - 5.0,
+            5.0,
+            None,
+            medians=MEDIANS,
+            left=False,
+            prompt=lambda: 0,
+            others=lambda: [other],
+            wonder=wonder,
+        )
+
+    assert (said(), asked) == ("", ["wondered"])
+    other.firsts.add(0.6)
+    assert said()
+    assert asked == ["wondered"]
 
 
 @virtual_time
@@ -266,24 +289,6 @@ async def test_others_that_are_no_better_are_no_reason_to_leave() -> None:
 
     assert slow(tempo, 5.0, tempo_of(2.5)) == ""
     assert slow(tempo, 5.0, tempo_of(2.5), tempo_of(2.49))
-
-
-@virtual_time
-async def test_for_an_hour_after_a_vain_search_only_who_is_known_counts() -> None:
-    """When all have become slow, the next try of an unknown one waits for an hour."""
-    tempo = tempo_of(0.5)
-    for _ in range(LEAST_SAMPLES):
-        tempo.firsts.add(5.0)
-    assert slow(tempo, 5.0, tempo_of(5.0)) == ""
-    assert tempo.usual_s(None) == 5.0
-
-    await anyio.sleep(EXCUSED_S - 1)
-    for _ in range(LEAST_SAMPLES):
-        tempo.firsts.add(0.5)
-    assert slow(tempo, 5.0, tempo_of(None)) == ""
-    assert slow(tempo, 5.0, tempo_of(0.5)), "one that is known to be better is another matter"
-    await anyio.sleep(1)
-    assert slow(tempo, 5.0, tempo_of(None))
 
 
 @virtual_time
@@ -307,7 +312,7 @@ async def test_one_slow_answer_is_no_vain_search() -> None:
     tempo = tempo_of(0.5)
 
     assert slow(tempo, 3.0, tempo_of(2.0)) == ""
-    assert slow(tempo, 5.0, tempo_of(None))
+    assert slow(tempo, 5.0, tempo_of(2.0))
 
 
 # Plain answers.
@@ -333,7 +338,7 @@ async def test_a_plain_answer_that_begins_ten_times_as_late_is_slow(tokens_per_s
     usual_s = 0.5 + 3 / tokens_per_s
     tempo = plain_tempo(*[(usual_s, 3)] * LEAST_SAMPLES)
 
-    assert slow(tempo, usual_s + 4.5, plain_tempo(), tokens=3) == (
+    assert slow(tempo, usual_s + 4.5, plain_tempo((usual_s, 3)), tokens=3) == (
         f"answer after {usual_s + 4.5:.2f} s, usually {usual_s:.2f} s"
     )
 
