@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from attrs import asdict
 from worker import Answer
 
 import fallbackio
@@ -18,16 +19,9 @@ PACKAGES = ["fallbackio", "aiohttp", "anyio", "orjson"]
 
 def breaker(scale: float) -> fallbackio.BreakerPolicy:
     """The default policy, its times multiplied by `scale`."""
-    usual = fallbackio.BreakerPolicy()
-    return fallbackio.BreakerPolicy(
-        window_s=usual.window_s * scale,
-        open_s=usual.open_s * scale,
-        max_open_s=usual.max_open_s * scale,
-        max_retry_after_s=usual.max_retry_after_s * scale,
-        probe_timeout_s=usual.probe_timeout_s * scale,
-        ramp_s=usual.ramp_s * scale,
-        slow_after_s=usual.slow_after_s * scale,
-    )
+    usual = asdict(fallbackio.BreakerPolicy(), recurse=False)
+    times = {name: value * scale for name, value in usual.items() if name.endswith("_s")}
+    return fallbackio.BreakerPolicy(**{**usual, **times})
 
 
 def retry(scale: float) -> fallbackio.RetryPolicy:
