@@ -125,7 +125,7 @@ class BreakerPolicy:
             older than this, and an endpoint that has hardly answered yet is late after it.  Read by the
             chain, not by the breaker.
         slow_medians: An answer that takes more than so many times what is usual at its endpoint is
-            slow, if another could do better; 1 to 1,000, `None` for never.  Read by the chain.
+            slow, if another is known to do better; 1 to 1,000, `None` for never.  Read by the chain.
 
     Raises:
         ConfigError: For a setting of the wrong type or out of its range; NaN and infinity are.

@@ -11,7 +11,7 @@ from attrs import frozen
 from fallbackio.chain._route import Route, Turn
 from fallbackio.selection import Balance, Load, Members
 
-__all__ = ["Step", "ordered"]
+__all__ = ["Step", "led_by", "ordered"]
 
 
 @frozen(eq=False)
@@ -69,7 +69,12 @@ def warmed(steps: Sequence[Step], turns: Iterable[Turn], now: float, lots: rando
     """The same order behind a later step, drawn by lot, so that a spare that has rotted is found in time."""
     spare = steps[lots.randrange(1, len(steps))]
     first = next(iter(_members(spare, now, lots)))
-    yield Turn(first, note=WARM)
+    return led_by(first, turns, WARM)
+
+
+def led_by(first: Route, turns: Iterable[Turn], note: str) -> Iterator[Turn]:
+    """The same order behind this endpoint; `note` is for the ledger."""
+    yield Turn(first, note=note)
     for turn in turns:
         if turn.route is not first:
             yield turn

@@ -8,8 +8,9 @@ first, with the others behind it as ever: what comes of that is known from then 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
+from fallbackio.chain._order import led_by
 from fallbackio.chain._route import Route, Turn
 
 __all__ = ["TRIED", "Trial"]
@@ -42,11 +43,4 @@ class Trial:
     def turns(self, turns: Iterable[Turn], streamed: bool) -> Iterable[Turn]:
         """The order of a call that begins now."""
         route = self.wanted.pop(streamed, None)
-        return turns if route is None else _before(route, turns)
-
-
-def _before(first: Route, turns: Iterable[Turn]) -> Iterator[Turn]:
-    yield Turn(first, note=TRIED)
-    for turn in turns:
-        if turn.route is not first:
-            yield turn
+        return turns if route is None else led_by(route, turns, TRIED)
